@@ -1,0 +1,275 @@
+"""Every error that this library raises, and nothing else comes out of it.
+
+    FeatherError
+    ├── ConfigurationError            no key, a bad key, a bad URL: before any request
+    ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…: before any request
+    ├── APIConnectionError            nothing usable came back
+    │   └── APITimeoutError           also a TimeoutError
+    ├── APIStatusError                Feather answered, and it was no
+    │   ├── BadRequestError           400
+    │   ├── AuthenticationError       401
+    │   ├── PermissionDeniedError     403
+    │   ├── NotFoundError             404
+    │   ├── ConflictError             409
+    │   ├── RateLimitError            429
+    │   └── ServerError               5xx
+    ├── ResponseDecodeError           a success whose body is not what the contract says
+    ├── DeliveryUnknownError          a message may or may not have reached Feather
+    └── ReplyTimeoutError             also a TimeoutError: accepted, but no reply in time
+
+`str(error)` is one line on what failed; its note (PEP 678, printed below it in a traceback) says what to do.
+Each error pickles, and none holds the API key.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_LONGEST_QUOTE: Final = 200
+
+
+class FeatherError(Exception):
+    """The base of every error here.
+
+    Attributes:
+        method: The HTTP method of the request, or `None` where none was made.
+        url: Its URL without the query, or `None`.
+        attempts: How many requests the call made.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.url = url
+        self.attempts = attempts
+        if hint is not None:
+            self.add_note(hint)
+
+    def __reduce__(self) -> tuple[Callable[..., FeatherError], tuple[Any, ...]]:
+        # The default calls the class with `args` alone, and most of these need more than that.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[FeatherError], args: tuple[Any, ...], state: dict[str, Any]) -> FeatherError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(FeatherError):
+    """The client cannot work as it was set up. Raised before any request."""
+
+
+class InvalidArgumentError(FeatherError, ValueError):
+    """An argument is not what the contract takes. Raised before any request; nothing was sent."""
+
+
+class APIConnectionError(FeatherError):
+    """No usable answer came: no connection, or it was lost, or what came back was no HTTP."""
+
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """The call's time was up before an answer came."""
+
+
+class APIStatusError(FeatherError):
+    """Feather answered with a status that is no success.
+
+    Attributes:
+        status_code: The HTTP status.
+        code: Feather's own code for it (`"NOT_FOUND"`), or `None` where the body has none.
+        message: Feather's message, or the standard phrase for the status where the body has none.
+        request_id: What the vendor's support will ask for, or `None` where the answer names none.
+        body: The body: the decoded JSON, or the text of what is not JSON.
+        headers: The answer's headers, with names in lower case.
+        retry_after: Seconds that Feather asked to wait, or `None`.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an attribute
+        self,
+        message: str,
+        *,
+        status_code: int,
+        code: str | None,
+        server_message: str,
+        request_id: str | None,
+        body: object,
+        headers: Mapping[str, str],
+        retry_after: float | None,
+        hint: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
+        self.status_code = status_code
+        self.code = code
+        self.message = server_message
+        self.request_id = request_id
+        self.body = body
+        self.headers = dict(headers)
+        self.retry_after = retry_after
+
+
+class BadRequestError(APIStatusError):
+    """400: Feather does not accept the request as it is."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is missing, wrong or revoked."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the API key is good, and not for this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: there is no such thread, or it belongs to another organization."""
+
+
+class ConflictError(APIStatusError):
+    """409: the request is at odds with what stands on the server."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests for the key, and no time left to wait in."""
+
+
+class ServerError(APIStatusError):
+    """5xx: Feather, or something in front of it, failed."""
+
+
+class ResponseDecodeError(FeatherError):
+    """Feather said yes, but in a body that is not what the contract says.
+
+    Attributes:
+        status_code: The HTTP status, a 2xx.
+        body: The body: the decoded JSON, or the text of what is not JSON.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an attribute
+        self,
+        message: str,
+        *,
+        status_code: int,
+        body: object,
+        hint: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
+        self.status_code = status_code
+        self.body = body
+
+
+class DeliveryUnknownError(FeatherError):
+    """A message may or may not have reached Feather. It was not sent a second time.
+
+    `__cause__` is the error that left it unknown.
+
+    Attributes:
+        thread_id: The thread that it was for.
+        text: The message.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an attribute
+        self,
+        message: str,
+        *,
+        thread_id: str,
+        text: str,
+        hint: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
+        self.thread_id = thread_id
+        self.text = text
+
+
+class ReplyTimeoutError(FeatherError, TimeoutError):
+    """Feather accepted the message, and no reply came in time.
+
+    Attributes:
+        thread_id: The thread that the message stands in.
+        message_id: The message that was accepted.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an attribute
+        self,
+        message: str,
+        *,
+        thread_id: str,
+        message_id: str,
+        hint: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
+        self.thread_id = thread_id
+        self.message_id = message_id
+
+
+_BY_STATUS: Final[Mapping[int, type[APIStatusError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: RateLimitError,
+}
+
+_HINTS: Final[Mapping[int, str]] = {
+    400: "Feather's message says what it did not accept; nothing was done.",
+    401: "Check the key: dashboard → Settings → API Keys. FEATHER_API_KEY may hold one that was revoked.",
+    403: "The key is valid but may not do this: check its permissions and which organization it is of.",
+    404: "Check the id, and that it belongs to the organization of this API key.",
+    429: "Wait for `retry_after` seconds. Do other processes share this key? Give each its part in rate_limit=.",
+}
+
+
+def class_for_status(status_code: int) -> type[APIStatusError]:
+    """The class of error for a status that is no success."""
+    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerError
+    return _BY_STATUS.get(status_code, APIStatusError)
+
+
+def hint_for_status(status_code: int, headers: Mapping[str, str]) -> str:
+    """What to do about a status that is no success."""
+    if status_code < HTTPStatus.BAD_REQUEST:
+        moved_to = headers.get("location", "another place")
+        return f"Redirects are not followed, lest the key go elsewhere. If {moved_to} is right, set base_url to it."
+    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "Feather or a proxy before it failed. If it stays so, give `request_id` to the vendor's support."
+    return _HINTS.get(status_code, "`body` holds what the server said.")
+
+
+def phrase(status_code: int) -> str:
+    """The standard phrase for a status, also for one that has none (522 is Cloudflare's, 599 nobody's)."""
+    try:
+        return HTTPStatus(status_code).phrase
+    except ValueError:
+        return "Unknown status"
+
+
+def one_line(text: str) -> str:
+    """A server's words, safe to print in one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_QUOTE else words[: _LONGEST_QUOTE - 1] + "…"
