@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from featherhq._arguments import KEY_HEADER
+from featherhq._errors import InvalidArgumentError
 from featherhq._log import logger
 from featherhq._retry import Deadline, GiveUp, Retry
 from featherhq._settings import USER_AGENT, Settings
@@ -45,6 +46,8 @@ def attempts(
 ) -> Plan[Answer | GiveUp]:
     """As `call`, but what is no success is handed back, for those who would look into it first."""
     method, path = request["method"].upper(), request["url"]
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        raise InvalidArgumentError(f"no id is '.' or '..': {path}", hint="Nothing was sent.")
     retry = Retry(method, settings.base_url + path, settings.max_retries, deadline, settings.random)
     renewed = False
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from featherhq._models import INBOUND, OUTBOUND, Message, read_message
@@ -43,9 +44,13 @@ class History:
     """A thread's messages, oldest first, from pages that may come either way round.
 
     The vendor's page does not say which way the list runs, so that is told from the messages' own times.
+
+    Attributes:
+        next_cursor: What to ask for next; `None` before the first page, and where there is no more.
     """
 
     def __init__(self) -> None:
+        self.next_cursor: str | None = None
         self._seen: set[str] = set()
         self._held: list[Message] = []
         self._cursors: set[str | None] = {None}
@@ -77,8 +82,6 @@ class History:
         ready, self._held = oldest_first(self._held), []
         return ready
 
-    next_cursor: str | None = None
-
 
 def oldest_first(messages: Sequence[Message]) -> list[Message]:
     """Messages in the order they were made.
@@ -87,10 +90,9 @@ def oldest_first(messages: Sequence[Message]) -> list[Message]:
     list as a whole runs from the newest on.
     """
     ordered = list(messages) if _direction(messages) >= 0 else list(reversed(messages))
-    timed = [message for message in ordered if message.created_at is not None]
-    if len(timed) < len(ordered):
+    if any(message.created_at is None for message in ordered):
         return ordered
-    return sorted(ordered, key=lambda message: message.created_at or 0)  # type: ignore[arg-type,return-value]
+    return sorted(ordered, key=attrgetter("created_at"))
 
 
 def first_reply(history: Iterable[Message], message_id: str) -> Message | None:

@@ -8,7 +8,7 @@ it. The two pumps (`_pump.py`, `_async_pump.py`) take one step after the other a
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -56,6 +56,14 @@ class Exchange:
     def cut(self) -> float:
         """Seconds until the exchange is cut, whatever it is doing."""
         return self.seconds + _GRACE
+
+    def within(self, clock: Callable[[], float], chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """A body's chunks, as long as there is time: for an `http_client=` whose sockets are not ours."""
+        until = clock() + self.seconds
+        for chunk in chunks:
+            if clock() > until:
+                raise TimeoutError
+            yield chunk
 
     def stays_open(self, status_code: int, headers: Mapping[str, str]) -> bool:
         """Whether an answer with this head is to be read piece by piece."""

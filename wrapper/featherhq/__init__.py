@@ -1,0 +1,64 @@
+"""A Python client for Feather web chat.
+
+    from featherhq import Feather
+
+    with Feather() as feather:                       # FEATHER_API_KEY
+        thread = feather.threads.create(agent_id)
+        print(thread.ask("Where is my order?").text)
+
+An independent client: not made or endorsed by the vendor.
+"""
+
+from featherhq._async_client import AsyncFeather, AsyncThread, AsyncThreads
+from featherhq._client import Feather, Thread, Threads
+from featherhq._errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    DeliveryUnknownError,
+    FeatherError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ReplyTimeoutError,
+    ResponseDecodeError,
+    ServerError,
+)
+from featherhq._log import from_environment as _log_from_environment
+from featherhq._models import Message, SentMessage
+from featherhq._version import __version__
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncFeather",
+    "AsyncThread",
+    "AsyncThreads",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "DeliveryUnknownError",
+    "Feather",
+    "FeatherError",
+    "InvalidArgumentError",
+    "Message",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ReplyTimeoutError",
+    "ResponseDecodeError",
+    "SentMessage",
+    "ServerError",
+    "Thread",
+    "Threads",
+    "__version__",
+]
+
+_log_from_environment()

@@ -1,0 +1,7 @@
+"""`python -m featherhq`."""
+
+import sys
+
+from featherhq._cli import main
+
+sys.exit(main())

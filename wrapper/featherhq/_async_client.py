@@ -1,0 +1,282 @@
+"""The client for programs of tasks (asyncio). Its twin is `_client.py`: change both, and decide in neither."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from featherhq import _arguments, _operations
+from featherhq._api import WiredClient
+from featherhq._operations import Listing
+from featherhq._async_pump import AsyncPump
+from featherhq._replies import History
+from featherhq._settings import (
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_PAGE_SIZE,
+    DEFAULT_RATE_LIMIT,
+    DEFAULT_TIMEOUT,
+    UNCHANGED,
+    Settings,
+    Unchanged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, AsyncIterator, Mapping
+    from uuid import UUID
+
+    import httpx
+    from featherhq_api import AuthenticatedClient
+    from featherhq_api.models import Thread as ThreadDetails
+
+    from featherhq._models import Message, SentMessage
+
+
+class AsyncFeather:
+    """A client for Feather web chat.
+
+    Safe to share between the tasks of one event loop. Every call ends within `timeout`, raises only `FeatherError`s, and
+    repeats a request only where that is safe: what never reached Feather or was refused before any work,
+    and, but for POST, what became of nobody knows what.
+
+    Args:
+        api_key: The key, or a callable that gives one and is asked again after a 401. `$FEATHER_API_KEY` by default.
+        base_url: `$FEATHER_BASE_URL` by default, then `https://prod.featherhq.com`.
+        timeout: Seconds that one call may take in all: every attempt, wait and retry inside it.
+        max_retries: Attempts after the first.
+        rate_limit: Requests a second that this client allows itself; `None` for no limit.
+        headers: More headers for every request.
+        http_client: An `httpx.AsyncClient` of your own. It is used as it is and not closed.
+
+    Raises:
+        ConfigurationError: no key, a bad key, or a bad URL.
+        InvalidArgumentError: anything else that cannot be.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        rate_limit: float | None = DEFAULT_RATE_LIMIT,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._settings = Settings.read(
+            api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            rate_limit=rate_limit,
+            headers=headers,
+        )
+        self._pump = AsyncPump(http_client)
+        self._owns_pump = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self._settings.base_url}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, but for those of an `http_client` of yours."""
+        if self._owns_pump:
+            await self._pump.aclose()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unchanged = UNCHANGED,
+        max_retries: int | Unchanged = UNCHANGED,
+        rate_limit: float | None | Unchanged = UNCHANGED,
+        headers: Mapping[str, str] | Unchanged = UNCHANGED,
+    ) -> Self:
+        """A view on the same connections with other options; closing it closes nothing.
+
+        Headers are added to those that are set. A `rate_limit` given here is the view's own.
+
+        Raises:
+            InvalidArgumentError: an option cannot be.
+        """
+        view = type(self).__new__(type(self))
+        view._settings = self._settings.changed(
+            timeout=timeout, max_retries=max_retries, rate_limit=rate_limit, headers=headers
+        )
+        view._pump = self._pump
+        view._owns_pump = False
+        return view
+
+    @property
+    def threads(self) -> AsyncThreads:
+        """The threads of the organization that the key belongs to."""
+        return AsyncThreads(self._settings, self._pump)
+
+    def thread(self, thread_id: str | UUID) -> AsyncThread:
+        """A thread by its id. No request is made.
+
+        Raises:
+            InvalidArgumentError: the id is no UUID.
+        """
+        return AsyncThread(self._settings, self._pump, _arguments.identifier("thread_id", thread_id))
+
+    @property
+    def api(self) -> AuthenticatedClient:
+        """The generated client, for any generated function: same key, retries, deadline and errors."""
+        return WiredClient(self._settings, run=self._pump.run, asynchronous=True)
+
+
+class AsyncThreads:
+    """Makes threads, and finds them."""
+
+    def __init__(self, settings: Settings, pump: AsyncPump) -> None:
+        self._settings = settings
+        self._pump = pump
+
+    async def create(
+        self,
+        agent_id: str | UUID,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> AsyncThread:
+        """Make a web chat thread with an agent.
+
+        Raises:
+            InvalidArgumentError: the id is no UUID, or a value is no string.
+            FeatherError: Feather did not make it, or nobody knows (`APIConnectionError`): a thread made
+                twice costs nothing but an empty thread.
+        """
+        plan = _operations.create_thread(self._settings, agent_id, metadata, variables)
+        thread_id, details = await self._pump.run(plan)
+        return AsyncThread(self._settings, self._pump, thread_id, details)
+
+    async def get(self, thread_id: str | UUID) -> AsyncThread:
+        """A thread with its `details`.
+
+        Raises:
+            InvalidArgumentError: the id is no UUID.
+            FeatherError: Feather did not give it.
+        """
+        checked = _arguments.identifier("thread_id", thread_id)
+        return await AsyncThread(self._settings, self._pump, checked).refresh()
+
+
+class AsyncThread:
+    """A web chat thread.
+
+    Attributes:
+        id: Its id.
+        details: The generated model of Feather's last answer about it, or `None` before there was one.
+    """
+
+    def __init__(
+        self, settings: Settings, pump: AsyncPump, thread_id: str, details: ThreadDetails | None = None
+    ) -> None:
+        self._settings = settings
+        self._pump = pump
+        self.id = thread_id
+        self.details = details
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+    async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+        """Send a user's message, at most once. Returns when Feather has accepted it.
+
+        Args:
+            text: The message, of one character at least.
+            timeout: Seconds, in all; the client's own by default.
+
+        Raises:
+            InvalidArgumentError: the message is empty or no string; nothing was sent.
+            DeliveryUnknownError: it may or may not have arrived; it was not sent again.
+            FeatherError: it has not arrived.
+        """
+        deadline = self._settings.deadline(timeout)
+        return await self._pump.run(_operations.send(self._settings, self.id, text, deadline))
+
+    async def ask(self, text: str, *, timeout: float | None = None) -> Message:
+        """Send a user's message and wait for the agent's first message after it.
+
+        Args:
+            text: The message, of one character at least.
+            timeout: Seconds for both, in all; the client's own by default.
+
+        Raises:
+            ReplyTimeoutError: the message was accepted, and no reply came in time.
+            FeatherError: as `send`.
+        """
+        deadline = self._settings.deadline(timeout)
+        return await self._pump.run(_operations.ask(self._settings, self.id, text, deadline))
+
+    def messages(
+        self,
+        *,
+        direction: str | None = None,
+        status: str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+    ) -> AsyncIterator[Message]:
+        """Every message of the thread, oldest first; pages are fetched as they are needed.
+
+        Args:
+            direction: `"INBOUND"` for the user's alone, `"OUTBOUND"` for the agent's.
+            status: Those with this status alone, such as `"FAILED"`.
+            page_size: Messages a request, 1 to 100. Each request has the client's timeout.
+
+        Raises:
+            InvalidArgumentError: an argument is not what the contract takes.
+            ResponseDecodeError: a message has no id or no text.
+            FeatherError: Feather did not give them.
+        """
+        return self._pages(Listing.read(self.id, direction, status, page_size))
+
+    async def _pages(self, listing: Listing) -> AsyncIterator[Message]:
+        history = History()
+        while True:
+            plan = _operations.list_messages(
+                self._settings, listing, history.next_cursor, self._settings.deadline(None)
+            )
+            page = await self._pump.run(plan)
+            for message in history.add(page.messages, page.next_cursor):
+                yield message
+            if history.next_cursor is None:
+                return
+
+    async def update(
+        self,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Merge metadata and variables into the thread, and refresh `details`.
+
+        Raises:
+            InvalidArgumentError: a value is no string.
+            FeatherError: Feather did not do it.
+        """
+        plan = _operations.update_thread(self._settings, self.id, metadata, variables)
+        self.details = await self._pump.run(plan)
+        return self
+
+    async def close(self, reason: str | None = None) -> Self:
+        """Close the thread, and refresh `details`.
+
+        Raises:
+            InvalidArgumentError: the reason is no string.
+            FeatherError: Feather did not do it.
+        """
+        self.details = await self._pump.run(_operations.close_thread(self._settings, self.id, reason))
+        return self
+
+    async def refresh(self) -> Self:
+        """Fetch `details` anew.
+
+        Raises:
+            FeatherError: Feather did not give them.
+        """
+        self.details = await self._pump.run(_operations.get_thread(self._settings, self.id))
+        return self

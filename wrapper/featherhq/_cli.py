@@ -1,0 +1,60 @@
+"""The command line: `python -m featherhq sandbox` starts a Feather on your machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from featherhq._settings import DEFAULT_RATE_LIMIT
+from featherhq._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Without the program's name; those of the process by default.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="featherhq", description="An independent client for Feather web chat.")
+    parser.add_argument("--version", action="version", version=f"featherhq {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    sandbox = commands.add_parser("sandbox", help="run a Feather on this machine, to test against")
+    sandbox.add_argument("--port", type=int, default=0, help="the port; any free one by default")
+    sandbox.add_argument("--api-key", default="sandbox-key", help="the key it takes (default: %(default)s)")
+    sandbox.add_argument(
+        "--rate-limit",
+        type=float,
+        default=DEFAULT_RATE_LIMIT,
+        help="requests a second, 0 for no limit (default: %(default)s)",
+    )
+    given = parser.parse_args(arguments)
+    return _sandbox(given.port, given.api_key, given.rate_limit or None)
+
+
+def _sandbox(port: int, api_key: str, rate_limit: float | None) -> int:
+    try:
+        from featherhq.sandbox import Sandbox  # noqa: PLC0415 - an extra, and not needed by others
+    except ImportError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        with Sandbox(api_key=api_key, port=port, rate_limit=rate_limit) as running:
+            print(f"A Feather listens on {running.url} until you press Ctrl-C. To talk to it:\n")  # noqa: T201
+            print(f"  export FEATHER_BASE_URL={running.url}")  # noqa: T201
+            print(f"  export FEATHER_API_KEY={running.api_key}", flush=True)  # noqa: T201
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        print()  # noqa: T201
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"featherhq sandbox: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0  # pragma: no cover - the wait ends by Ctrl-C alone

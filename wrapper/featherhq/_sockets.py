@@ -1,0 +1,92 @@
+"""Deadlines for synchronous calls. httpx times each read of a socket; a deadline times the call.
+
+A server that drips a byte a second never runs into a read timeout. Tasks can be cancelled from outside;
+a thread that waits in `recv` cannot. So each operation on a socket is given what is left of the call's time
+and no more. httpcore has a place for that, its network backend, and httpx 0.28 no argument to hand one
+in: `install` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
+httpx's own timeouts remain.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import httpcore
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Iterator
+
+    import httpx
+
+_until: Final[ContextVar[float | None]] = ContextVar("featherhq_until", default=None)
+
+
+@contextmanager
+def limited_to(seconds: float) -> Iterator[None]:
+    """Whatever this thread does on a socket within the block ends after so many seconds."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def install(client: httpx.Client) -> None:
+    """Make a client's sockets keep to `limited_to`, those through proxies too."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - see above
+        pool = getattr(transport, "_pool", None)
+        if isinstance(pool, httpcore.ConnectionPool):
+            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
+    until = _until.get()
+    if until is None:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise error
+    return left if timeout is None else min(timeout, left)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
