@@ -1,0 +1,264 @@
+"""Make `generated/featherhq_api` from `openapi.yaml` and `openapi.overlay.yaml`, or check that it is what they give.
+
+    python tools/generate.py            # make it anew
+    python tools/generate.py --check    # compare, and change nothing
+
+It is made in a folder of its own and swapped in when all went well; a failure leaves what is there as it is.
+The same input gives the same bytes: what writes them is pinned in `tools/requirements.txt`, and checked here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from openapi_python_client.config import ConfigFile
+from openapi_python_client.strings import ClassName, PythonIdentifier
+from openapi_spec_validator import validate
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
+
+from overlay import ContractError, apply_overlay, load_yaml
+
+TOOLS: Final = Path(__file__).resolve().parent
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+# What may differ between schemas of the same name without making them different.
+_ANNOTATIONS: Final = {"title", "description", "example", "nullable"}
+
+
+def main() -> int:
+    """Run it; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with what is there, and change nothing")
+    parser.add_argument("--root", type=Path, default=TOOLS.parent, help="the folder with openapi.yaml")
+    given = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            made = generate(given.root, Path(scratch))
+            there = given.root / "generated" / "featherhq_api"
+            if not given.check:
+                _swap(made, there)
+                return 0
+            differences = list(_differences(made, there))
+    except ContractError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for difference in differences:
+        print(f"generated/featherhq_api/{difference}", file=sys.stderr)
+    if differences:
+        print("error: generated/ is not what the contract gives; `make generate` makes it so", file=sys.stderr)
+    return 1 if differences else 0
+
+
+def generate(root: Path, scratch: Path) -> Path:
+    """The package, made in a scratch folder.
+
+    Raises:
+        ContractError: the contract, the overlay or the tools are not right.
+    """
+    _check_tools()
+    document = effective_document(root)
+    _check_names(document)
+    source = scratch / "openapi.json"
+    source.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    package = scratch / "featherhq_api"
+    command = [sys.executable, "-m", "openapi_python_client", "generate"]
+    command += ["--path", str(source), "--output-path", str(package)]
+    command += ["--config", str(TOOLS / "generator.yaml"), "--meta", "none", "--fail-on-warning"]
+    ran = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
+    if ran.returncode:
+        raise ContractError(f"openapi-python-client failed:\n{ran.stdout}{ran.stderr}")
+    _check_package(package, document)
+    (package / "py.typed").touch()
+    shutil.copyfile(source, package / "openapi.json")
+    return package
+
+
+def effective_document(root: Path) -> dict[str, Any]:
+    """The contract with the overlay applied and its named schemas made components; a valid OpenAPI document.
+
+    Raises:
+        ContractError: it cannot be made.
+    """
+    document = apply_overlay(load_yaml(root / "openapi.yaml"), load_yaml(root / "openapi.overlay.yaml"))
+    # Plain values from here on, without YAML's lines and comments.
+    plain: dict[str, Any] = json.loads(json.dumps(document))
+    hoist(plain)
+    try:
+        validate(plain)
+    except OpenAPIValidationError as error:
+        where = "/".join(map(str, getattr(error, "absolute_path", ())))
+        raise ContractError(f"the contract with the overlay is no valid OpenAPI: {error.args[0]} at {where}") from error
+    return plain
+
+
+def hoist(document: dict[str, Any]) -> None:
+    """Make each object schema with a title a component, and put a reference in its place.
+
+    The vendor writes a schema out wherever it is used. Schemas of one title become one: the union of their properties.
+
+    Raises:
+        ContractError: a property of that title is one thing here and another there.
+    """
+    schemas: dict[str, Any] = {}
+
+    def visit(node: Any, place: str) -> Any:
+        if isinstance(node, list):
+            return [visit(item, f"{place}/{index}") for index, item in enumerate(node)]
+        if not isinstance(node, dict):
+            return node
+        node = {key: visit(value, f"{place}/{key}") for key, value in node.items()}
+        title = node.get("title")
+        if node.get("type") != "object" or not isinstance(title, str):
+            return node
+        nullable = node.pop("nullable", False)
+        _unite(schemas.setdefault(title, copy.deepcopy(node)), node, place)
+        reference = {"$ref": f"#/components/schemas/{title}"}
+        return {"nullable": True, "allOf": [reference]} if nullable else reference
+
+    document["paths"] = visit(document["paths"], "paths")
+    if schemas:
+        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+
+
+def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
+    for schema in (known, other):
+        schema.setdefault("properties", {})
+    for name, schema in other["properties"].items():
+        if _meaning(known["properties"].setdefault(name, schema)) != _meaning(schema):
+            raise ContractError(
+                f"two schemas are called {known['title']}, and their {name!r} differ; the second is at {place}. "
+                "Give one another title in openapi.overlay.yaml"
+            )
+    rest = [_meaning({k: v for k, v in schema.items() if k != "properties"}) for schema in (known, other)]
+    if rest[0] != rest[1]:
+        raise ContractError(
+            f"two schemas are called {known['title']} and differ; the second is at {place}. "
+            "Give one another title in openapi.overlay.yaml"
+        )
+    for schema in (known, other):
+        if not schema["properties"]:
+            del schema["properties"]
+
+
+def _meaning(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _meaning(value) for key, value in schema.items() if key not in _ANNOTATIONS}
+    return schema
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each operation of a document, with its path and method."""
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def _check_names(document: dict[str, Any]) -> None:
+    """Names that the generator would make one of: it overwrites one file with the other and says nothing."""
+    modules: dict[tuple[str, str], str] = {}
+    for path, method, operation in operations(document):
+        name = operation.get("operationId")
+        if name is None:
+            print(_unnamed(path, method), file=sys.stderr)
+            continue
+        key = (str((operation.get("tags") or ["default"])[0]), str(PythonIdentifier(name, "field_")))
+        if key in modules:
+            raise ContractError(
+                f"the operations {modules[key]} and {name} would both be {key[1]}.py: "
+                "give one another operationId in openapi.overlay.yaml"
+            )
+        modules[key] = name
+    classes: dict[str, str] = {}
+    for title in document.get("components", {}).get("schemas", {}):
+        name = str(ClassName(title, "field_"))
+        if name in classes:
+            raise ContractError(f"the schemas {classes[name]} and {title} would both be class {name}")
+        classes[name] = title
+
+
+def _unnamed(path: str, method: str) -> str:
+    words = [word for word in re.split(r"\W+", path) if word not in {"", "api", "v1", "threadId"}]
+    suggestion = method + "".join(word.capitalize() for word in words)
+    return (
+        f"warning: {method.upper()} {path} has no name yet. Add to the actions of openapi.overlay.yaml:\n"
+        f"  - target: $.paths['{path}'].{method}\n"
+        f"    description: The function's name.\n"
+        f"    update:\n"
+        f"      operationId: {suggestion}"
+    )
+
+
+def _check_tools() -> None:
+    unknown = load_yaml(TOOLS / "generator.yaml").keys() - ConfigFile.model_fields.keys()
+    if unknown:
+        raise ContractError(f"tools/generator.yaml: unknown key {', '.join(sorted(unknown))}")
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (TOOLS / "requirements.txt").read_text(), re.MULTILINE))
+    ruff = shutil.which("ruff", path=_environment()["PATH"]) or "ruff"
+    ran = subprocess.run([ruff, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = {"openapi-python-client": version("openapi-python-client"), "ruff": ran.stdout.split()[-1]}
+    for name, installed in found.items():
+        if installed != pins[name]:
+            raise ContractError(
+                f"{name} is {installed}, and tools/requirements.txt pins {pins[name]}: run `make setup`"
+            )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the scripts of this interpreter first: the hooks must find the pinned ruff."""
+    scripts = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
+
+
+def _check_package(package: Path, document: dict[str, Any]) -> None:
+    modules = [path for path in package.glob("api/*/*.py") if path.name != "__init__.py"]
+    expected = sum(1 for _ in operations(document))
+    if len(modules) != expected:
+        raise ContractError(f"{expected} operations gave {len(modules)} modules: do two share a name?")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def _differences(made: Path, there: Path) -> Iterator[str]:
+    ours, theirs = _files(made), _files(there)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if name not in theirs:
+            yield f"{name}: missing"
+        elif name not in ours:
+            yield f"{name}: nothing makes this file"
+        elif ours[name] != theirs[name]:
+            yield f"{name}: differs"
+
+
+def _swap(made: Path, there: Path) -> None:
+    """Put the new tree in the place of the old: beside it first, so that the swap is two renames."""
+    there.parent.mkdir(exist_ok=True)
+    new, old = there.with_name(f".{there.name}.new"), there.with_name(f".{there.name}.old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(made, new)
+    if there.exists():
+        there.rename(old)
+    new.rename(there)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
