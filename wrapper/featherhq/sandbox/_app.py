@@ -1,0 +1,406 @@
+"""The sandbox over HTTP: routes from the contract, answers in its form, and faults where they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import threading
+import time
+from collections import defaultdict, deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from attrs import define, field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from featherhq._errors import phrase
+from featherhq._models import Message, read_message
+from featherhq.sandbox import _faults
+from featherhq.sandbox._contract import operations
+from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from featherhq._limit import RateLimit
+    from featherhq.sandbox._contract import Operation
+    from featherhq.sandbox._faults import Fault
+
+logger: Final = logging.getLogger("featherhq.sandbox")
+
+# Faults that answer in the place of the work, and those that come after it.
+_NOT_HTTP: Final = b"This is not HTTP.\r\n\r\n"
+_ANY: Final = "*"
+
+
+@define(eq=False)
+class RecordedRequest:
+    """A request that the sandbox saw.
+
+    Attributes:
+        operation: The `operationId`, or `""` for what the contract does not know.
+        method: The HTTP method.
+        path: The path.
+        query: The query's parameters.
+        headers: The headers, without the key.
+        body: The body.
+        at: When it came, in seconds since 1970.
+        status: The status it was answered with; `None` while, or if, it is not answered.
+    """
+
+    operation: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+    at: float
+    status: int | None = None
+
+
+class App:
+    """The whole of it but the sockets. Lives on one event loop; what other threads may call says so."""
+
+    def __init__(  # noqa: PLR0913 - what a sandbox is made with
+        self,
+        state: State,
+        agent: Callable[[str, list[Message]], str | list[str]],
+        *,
+        api_key: str,
+        limit: RateLimit | None,
+        heartbeat: float,
+        envelope: str | None,
+        transports: Mapping[Any, asyncio.Transport],
+    ) -> None:
+        self.state = state
+        self.requests: list[RecordedRequest] = []
+        self.seen = threading.Condition()
+        self._agent = agent
+        self._api_key = api_key
+        self._limit = limit
+        self._heartbeat = heartbeat
+        self._envelope = envelope
+        self._transports = transports
+        self._faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self._streams: dict[str, set[asyncio.Queue[dict[str, Any]]]] = defaultdict(set)
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._work: dict[str, Callable[[Request, Any], dict[str, Any]]] = {
+            "createThread": self._create,
+            "getThread": self._get,
+            "updateThread": self._update,
+            "closeThread": self._close,
+            "sendMessage": self._send,
+            "listMessages": self._list,
+        }
+        by_path: dict[str, list[Operation]] = defaultdict(list)
+        for operation in operations():
+            by_path[operation.path].append(operation)
+        routes = [Route(path, _Endpoint(self, known)) for path, known in by_path.items()]
+        self.asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
+
+    def inject(self, operation: str, fault: Fault, times: int) -> None:
+        """Arrange for faults. For any thread."""
+        known = {known.id.lower(): known.id for known in operations()} | {_ANY: _ANY}
+        name = known.get(operation.replace("_", "").lower())
+        if name is None:
+            raise ValueError(f"no operation {operation!r}; there are {', '.join(known.values())}")
+        self._faults[name].extend([fault] * times)
+
+    def say(self, thread_id: str, text: str) -> Message:
+        """Have the agent say something. For the loop's own thread."""
+        message = self.state.say(thread_id, text)
+        for queue in self._streams[message["threadId"]]:
+            queue.put_nowait(message)
+        read = read_message(message)
+        assert read is not None  # noqa: S101 - it was made a line above
+        return read
+
+    async def handle(self, known: list[Operation], scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or let it go wrong."""
+        request = Request(scope, receive)
+        operation = next((known for known in known if known.method == request.method), None)
+        body = await request.body()
+        recorded = self._record(request, operation, body)
+        fault = None if operation is None else self._take(operation.id)
+        if isinstance(fault, _faults.CutBefore):
+            return await self._cut(scope)
+        if isinstance(fault, _faults.Garbage):
+            return await self._write_raw(scope, [_NOT_HTTP])
+        if isinstance(fault, _faults.Stall) and not fault.after:
+            await _stall(fault, receive)
+        response = _instead(fault) or self._checked(request, known, operation)
+        if response is None and operation is not None:
+            response = self._answer(request, operation, body, fault)
+        if isinstance(fault, _faults.CutAfter):
+            return await self._cut(scope)
+        if isinstance(fault, _faults.Stall) and fault.after:
+            await _stall(fault, receive)
+        if response is None:
+            recorded.status = HTTPStatus.OK
+            return await self._stream(request, fault, send)
+        recorded.status = response.status_code
+        response.headers["X-Request-Id"] = str(uuid4())
+        if isinstance(fault, _faults.Drip):
+            return await self._drip(scope, response, fault)
+        return await response(scope, receive, send)
+
+    def _record(self, request: Request, operation: Operation | None, body: bytes) -> RecordedRequest:
+        headers = {name: value for name, value in request.headers.items() if name != "x-api-key"}
+        recorded = RecordedRequest(
+            operation="" if operation is None else operation.id,
+            method=request.method,
+            path=request.url.path,
+            query=dict(request.query_params),
+            headers=headers,
+            body=body,
+            at=time.time(),
+        )
+        with self.seen:
+            self.requests.append(recorded)
+            self.seen.notify_all()
+        return recorded
+
+    def _take(self, operation: str) -> Fault | None:
+        for name in (operation, _ANY):
+            if self._faults[name]:
+                return self._faults[name].popleft()
+        return None
+
+    def _checked(
+        self, request: Request, known: list[Operation], operation: Operation | None
+    ) -> Response | None:
+        """The refusal of a request that is not let in."""
+        if not known:
+            return _error(HTTPStatus.NOT_FOUND, "There is nothing at this path")
+        if operation is None:
+            allowed = ", ".join(operation.method for operation in known)
+            return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}", {"Allow": allowed})
+        if request.headers.get("x-api-key") != self._api_key:
+            return _error(HTTPStatus.UNAUTHORIZED, "The API key is missing or invalid")
+        if self._limit is not None and self._limit.reserve(time.monotonic(), 0) is None:
+            return _error(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", {"Retry-After": "1"})
+        return None
+
+    def _answer(
+        self, request: Request, operation: Operation, body: bytes, fault: Fault | None
+    ) -> Response | None:
+        """The answer, or `None` for a stream, which is one that goes on."""
+        try:
+            data = _decode(request, body) if operation.takes_body else None
+            problem = operation.problem(request.path_params, request.query_params, data)
+            if problem is not None:
+                return _error(HTTPStatus.BAD_REQUEST, problem)
+            if operation.id == "streamMessages":
+                self.state.get(request.path_params["threadId"])
+                return None
+            if operation.id not in self._work:
+                return _error(HTTPStatus.NOT_IMPLEMENTED, f"The sandbox does not know {operation.id} yet")
+            answer = self._work[operation.id](request, data)
+        except ValueError as error:
+            return _error(HTTPStatus.BAD_REQUEST, f"body: {error}")
+        except UnknownThreadError:
+            return _error(HTTPStatus.NOT_FOUND, "Thread not found")
+        except ClosedThreadError:
+            return _error(HTTPStatus.BAD_REQUEST, "The thread is closed")
+        if isinstance(fault, _faults.Reorder) and operation.id == "listMessages":
+            random.Random(fault.seed).shuffle(answer["thread"]["messages"])  # noqa: S311 - not for secrets
+        return _json(HTTPStatus.OK, answer)
+
+    def _create(self, _: Request, body: Any) -> dict[str, Any]:
+        created = self.state.create(body["agentId"], body.get("metadata", {}), body.get("variables", {}))
+        return {"thread": created}
+
+    def _get(self, request: Request, _: Any) -> dict[str, Any]:
+        return {"thread": self.state.get(request.path_params["threadId"]).details}
+
+    def _update(self, request: Request, body: Any) -> dict[str, Any]:
+        thread_id = request.path_params["threadId"]
+        return {"thread": self.state.update(thread_id, body.get("metadata", {}), body.get("variables", {}))}
+
+    def _close(self, request: Request, body: Any) -> dict[str, Any]:
+        return {"thread": self.state.close(request.path_params["threadId"], body.get("reason"))}
+
+    def _list(self, request: Request, _: Any) -> dict[str, Any]:
+        names = ("limit", "cursor", "direction", "status")
+        wanted = (request.query_params.get(name) for name in names)
+        return {"thread": self.state.page(request.path_params["threadId"], *wanted)}
+
+    def _send(self, request: Request, body: Any) -> dict[str, Any]:
+        accepted = self.state.accept(request.path_params["threadId"], body["message"])
+        task = asyncio.create_task(self._reply(accepted["threadId"], accepted["messageId"], body["message"]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return accepted
+
+    async def _reply(self, thread_id: str, message_id: str, text: str) -> None:
+        async with self._turns[thread_id]:
+            history = [said for said in self.state.get(thread_id).history() if said.id != message_id]
+            replies = await _in_thread(self._agent, text, history)
+            for reply in [replies] if isinstance(replies, str) else replies:
+                self.say(thread_id, reply)
+
+    async def _stream(self, request: Request, fault: Fault | None, send: Send) -> None:
+        thread_id = request.path_params["threadId"].lower()
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        # Before the head goes out: who has seen it may send, and must not miss the reply.
+        self._streams[thread_id].add(queue)
+        gone = asyncio.create_task(_disconnected(request.receive))
+        try:
+            headers = [
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-store"),
+                (b"x-request-id", str(uuid4()).encode()),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b": open\n\n", "more_body": True})
+            cut = fault if isinstance(fault, _faults.CutStream) else _faults.CutStream()
+            times = 2 if isinstance(fault, _faults.Duplicate) else 1
+            events = sent = 0
+            while cut.after_events is None or events < cut.after_events:
+                chunk = await self._next_event(queue, gone, times)
+                if chunk is None:
+                    return
+                events += times * (not chunk.startswith(b":"))
+                if cut.after_bytes is not None:
+                    chunk = chunk[: cut.after_bytes - sent]
+                sent += len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if sent == cut.after_bytes:
+                    break
+            if cut.clean:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await self._cut(request.scope)
+        finally:
+            self._streams[thread_id].discard(queue)
+            gone.cancel()
+
+    async def _next_event(
+        self, queue: asyncio.Queue[dict[str, Any]], gone: asyncio.Task[None], times: int
+    ) -> bytes | None:
+        """The next event or heartbeat; `None` where the caller is gone."""
+        waiting = asyncio.create_task(queue.get())
+        done, _ = await asyncio.wait(
+            {waiting, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED
+        )
+        if waiting not in done:
+            waiting.cancel()
+            return None if gone in done else b": heartbeat\n\n"
+        message = waiting.result()
+        data = message if self._envelope is None else {self._envelope: message}
+        return f"id: {message['id']}\nevent: message\ndata: {json.dumps(data)}\n\n".encode() * times
+
+    async def _cut(self, scope: Scope) -> None:
+        self._transports[tuple(scope["client"])].abort()
+        # The server hears of it in the loop's next turn, and then asks for no response.
+        await asyncio.sleep(0)
+
+    async def _write_raw(self, scope: Scope, parts: list[bytes], interval: float = 0) -> None:
+        transport = self._transports[tuple(scope["client"])]
+        for part in parts:
+            if transport.is_closing():
+                break
+            transport.write(part)
+            await asyncio.sleep(interval)
+        transport.close()
+        await asyncio.sleep(0)
+
+    async def _drip(self, scope: Scope, response: Response, fault: _faults.Drip) -> None:
+        lines = [f"HTTP/1.1 {response.status_code} {phrase(response.status_code)}".encode()]
+        lines += [name + b": " + value for name, value in response.raw_headers]
+        whole = b"\r\n".join([*lines, b"", bytes(response.body)])
+        await self._write_raw(scope, [whole[i : i + 1] for i in range(len(whole))], fault.interval)
+
+
+class _Endpoint:
+    """All operations of one path. An object, since Starlette lets a function answer GET alone."""
+
+    def __init__(self, app: App, known: list[Operation]) -> None:
+        self._app = app
+        self._known = known
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.handle(self._known, scope, receive, send)
+
+
+def _instead(fault: Fault | None) -> Response | None:
+    """The answer that a fault gives in the place of the work."""
+    if isinstance(fault, _faults.Status):
+        if fault.body is None:
+            return _error(fault.code, phrase(fault.code), fault.headers)
+        return Response(fault.body, fault.code, dict(fault.headers), "application/json")
+    if isinstance(fault, _faults.Html):
+        page = f"<html><body><h1>{fault.code} {phrase(fault.code)}</h1></body></html>"
+        return Response(page, fault.code, media_type="text/html")
+    if isinstance(fault, _faults.Body):
+        return Response(fault.content, fault.code, media_type=fault.content_type)
+    return None
+
+
+def _decode(request: Request, body: bytes) -> Any:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ValueError("expected application/json")
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _json(status: int, data: object, headers: Mapping[str, str] | None = None) -> Response:
+    # ASCII alone, since JSON may hold half a surrogate pair and UTF-8 may not.
+    return Response(json.dumps(data), status, dict(headers or {}), "application/json")
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    try:
+        code = HTTPStatus(status).name
+    except ValueError:
+        code = "UNKNOWN"
+    body = {"status": status, "message": message, "code": code, "success": False}
+    return _json(status, body, headers)
+
+
+async def _stall(fault: _faults.Stall, receive: Receive) -> None:
+    gone = asyncio.create_task(_disconnected(receive))
+    await asyncio.wait({gone}, timeout=fault.seconds)
+    gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _in_thread(
+    agent: Callable[[str, list[Message]], str | list[str]], text: str, history: list[Message]
+) -> str | list[str]:
+    """What the agent says. In a thread of its own, one that does not keep the program: the agent may block."""
+    loop = asyncio.get_running_loop()
+    said: asyncio.Future[str | list[str]] = loop.create_future()
+
+    def done(replies: str | list[str]) -> None:
+        if not said.cancelled():
+            said.set_result(replies)
+
+    def run() -> None:
+        replies: str | list[str] = []
+        try:
+            replies = agent(text, history)
+        except Exception:
+            logger.exception("the agent failed, and gives no reply")
+        try:
+            loop.call_soon_threadsafe(done, replies)
+        except RuntimeError:
+            logger.debug("the agent answered after the sandbox had ended")
+
+    threading.Thread(target=run, name="feather-sandbox-agent", daemon=True).start()
+    return await said

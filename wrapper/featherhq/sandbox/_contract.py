@@ -1,0 +1,102 @@
+"""The contract as the sandbox reads it: which operations there are, and what they may be sent.
+
+Read from the document that the client was generated from, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+from jsonschema import Draft202012Validator, FormatChecker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_METHODS: Final = ("get", "put", "post", "delete", "patch")
+
+
+@frozen
+class Operation:
+    """One operation of the contract.
+
+    Attributes:
+        id: Its `operationId`, such as `sendMessage`.
+        method: Its HTTP method, in capitals.
+        path: Its path, with parameters in braces.
+    """
+
+    id: str
+    method: str
+    path: str
+    _parameters: Mapping[tuple[str, str], Draft202012Validator] = field(repr=False)
+    _body: Draft202012Validator | None = field(repr=False)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a JSON body belongs to it."""
+        return self._body is not None
+
+    def problem(self, path: Mapping[str, str], query: Mapping[str, str], body: object) -> str | None:
+        """What of a request is not as the contract has it, or `None`."""
+        values = {("path", name): value for name, value in path.items()}
+        values |= {("query", name): value for name, value in query.items()}
+        for key, validator in self._parameters.items():
+            if key in values and (wrong := _first(validator, values[key])):
+                return f"{key[1]}: {wrong}"
+        if self._body is not None and (wrong := _first(self._body, body)):
+            return f"body: {wrong}"
+        return None
+
+
+@cache
+def operations() -> tuple[Operation, ...]:
+    """All operations of the contract."""
+    document = json.loads(files("featherhq_api").joinpath("openapi.json").read_text("utf-8"))
+    return tuple(
+        _operation(document, path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in _METHODS
+        if method in item
+    )
+
+
+def _operation(document: dict[str, Any], path: str, method: str, described: dict[str, Any]) -> Operation:
+    body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    return Operation(
+        # An operation that nobody has named yet goes by its method and path.
+        id=described.get("operationId", f"{method} {path}"),
+        method=method.upper(),
+        path=path,
+        parameters={
+            (parameter["in"], parameter["name"]): _validator(document, parameter["schema"])
+            for parameter in described.get("parameters", ())
+        },
+        body=None if body is None else _validator(document, body),
+    )
+
+
+def _validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    whole = {**_as_json_schema(schema), "components": _as_json_schema(document.get("components", {}))}
+    return Draft202012Validator(whole, format_checker=FormatChecker())
+
+
+def _as_json_schema(schema: Any) -> Any:
+    """A schema of OpenAPI 3.0, where null is allowed by `nullable`, as JSON Schema, where it is a type."""
+    if isinstance(schema, list):
+        return [_as_json_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _as_json_schema(value) for key, value in schema.items()}
+    if plain.pop("nullable", None) is True:
+        return {"anyOf": [plain, {"type": "null"}]}
+    return plain
+
+
+def _first(validator: Draft202012Validator, value: object) -> str | None:
+    error = next(validator.iter_errors(value), None)
+    return None if error is None else re.sub(r"\s+", " ", error.message)

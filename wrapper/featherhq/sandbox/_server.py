@@ -1,0 +1,114 @@
+"""A server on a loopback port, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+
+_HOST = "127.0.0.1"
+
+
+class Server:
+    """Runs an ASGI application until it is stopped.
+
+    Attributes:
+        transports: The open connections by the caller's address, for those who want to cut one.
+    """
+
+    def __init__(self) -> None:
+        self.transports: dict[Any, asyncio.Transport] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._server: _Uvicorn | None = None
+
+    def start(self, make_app: Callable[[], Starlette], port: int) -> str:
+        """Start, and return the URL once connections are accepted.
+
+        Args:
+            make_app: Makes the application, on the server's own loop.
+            port: The port; 0 for any free one.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        listener = socket.create_server((_HOST, port), backlog=2048)
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=asyncio.run,
+            args=(self._serve(make_app, listener, started),),
+            name="feather-sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+        started.wait()
+        return f"http://{_HOST}:{listener.getsockname()[1]}"
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on the server's loop, and wait for what it returns."""
+        assert self._loop is not None  # noqa: S101 - it runs
+
+        async def on_loop() -> Any:
+            return function(*arguments)
+
+        return asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result()
+
+    def stop(self) -> None:
+        """Cut all connections and end the thread."""
+        if self._thread is not None:
+            self.call(self._leave)
+            self._thread.join()
+            self._thread = None
+
+    async def _serve(
+        self, make_app: Callable[[], Starlette], listener: socket.socket, started: threading.Event
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        transports = self.transports
+
+        class Protocol(H11Protocol):
+            """Keeps its transport where a fault can find it."""
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                transports[transport.get_extra_info("peername")] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                transports.pop(self.transport.get_extra_info("peername"), None)
+                super().connection_lost(exc)
+
+        config = uvicorn.Config(
+            make_app(), http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False
+        )
+        self._server = _Uvicorn(config, started)
+        await self._server.serve(sockets=[listener])
+        # What is still at work was cut off from its caller; let it see that before the loop ends.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _leave(self) -> None:
+        assert self._server is not None  # noqa: S101 - it was started
+        self._server.should_exit = True
+        for transport in list(self.transports.values()):
+            transport.abort()
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
+        super().__init__(config)
+        self._accepting = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._accepting.set()
