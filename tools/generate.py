@@ -27,7 +27,6 @@ from openapi_python_client.config import ConfigFile
 from openapi_python_client.strings import ClassName, PythonIdentifier
 from openapi_spec_validator import validate
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
-
 from overlay import ContractError, apply_overlay, load_yaml
 
 TOOLS: Final = Path(__file__).resolve().parent

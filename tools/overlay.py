@@ -79,9 +79,7 @@ def _carry_out(document: Any, action: dict[str, Any]) -> None:
 
 
 def _order(location: tuple[int | str, ...]) -> list[tuple[bool, int, str]]:
-    return [
-        (isinstance(step, str), 0 if isinstance(step, str) else step, str(step)) for step in location
-    ]
+    return [(isinstance(step, str), 0 if isinstance(step, str) else step, str(step)) for step in location]
 
 
 def _merge(target: dict[str, Any], update: dict[str, Any]) -> None:

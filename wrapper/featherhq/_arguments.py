@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Final, NoReturn, TypeGuard
+from typing import Final, TypeGuard
 from uuid import UUID
 
 from featherhq._errors import ConfigurationError, InvalidArgumentError, one_line
@@ -53,7 +53,7 @@ def identifier(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, str) and _UUID.fullmatch(value):
         return value
-    _refuse(name, "a UUID such as '6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11'", value)
+    raise _refusal(name, "a UUID such as '6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11'", value)
 
 
 def text(name: str, value: object) -> str:
@@ -63,9 +63,9 @@ def text(name: str, value: object) -> str:
         InvalidArgumentError: it is not.
     """
     if not isinstance(value, str):
-        _refuse(name, "a string", value)
+        raise _refusal(name, "a string", value)
     if not value:
-        _refuse(name, "at least one character", value)
+        raise _refusal(name, "at least one character", value)
     return _encodable(name, value)
 
 
@@ -78,7 +78,7 @@ def optional_text(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        _refuse(name, "a string or None", value)
+        raise _refusal(name, "a string or None", value)
     return _encodable(name, value)
 
 
@@ -91,12 +91,12 @@ def string_map(name: str, value: object) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        _refuse(name, "a mapping of strings to strings", value)
+        raise _refusal(name, "a mapping of strings to strings", value)
     for key, item in value.items():
         if not isinstance(key, str):
-            _refuse(f"{name}: a key", "a string", key)
+            raise _refusal(f"{name}: a key", "a string", key)
         if not isinstance(item, str):
-            _refuse(f"{name}[{key!r}]", "a string", item)
+            raise _refusal(f"{name}[{key!r}]", "a string", item)
         _encodable(name, key)
         _encodable(f"{name}[{key!r}]", item)
     return dict(value)
@@ -112,7 +112,7 @@ def choice(name: str, value: object, known: tuple[str, ...]) -> str | None:
         return None
     if isinstance(value, str) and value in known:
         return str(value)
-    _refuse(name, f"None or one of {', '.join(known)}", value)
+    raise _refusal(name, f"None or one of {', '.join(known)}", value)
 
 
 def page_size(value: object) -> int:
@@ -122,7 +122,7 @@ def page_size(value: object) -> int:
         InvalidArgumentError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_PAGE:
-        _refuse("page_size", f"a whole number from 1 to {_LARGEST_PAGE}", value)
+        raise _refusal("page_size", f"a whole number from 1 to {_LARGEST_PAGE}", value)
     return value
 
 
@@ -133,7 +133,7 @@ def seconds(name: str, value: object) -> float:
         InvalidArgumentError: it is not. There is no endless timeout: no call may hang.
     """
     if not _is_number(value) or value <= 0:
-        _refuse(name, "a finite number of seconds above 0", value)
+        raise _refusal(name, "a finite number of seconds above 0", value)
     return float(value)
 
 
@@ -144,7 +144,7 @@ def retries(value: object) -> int:
         InvalidArgumentError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        _refuse("max_retries", "a whole number, 0 or more", value)
+        raise _refusal("max_retries", "a whole number, 0 or more", value)
     return value
 
 
@@ -157,7 +157,7 @@ def rate(value: object) -> float | None:
     if value is None:
         return None
     if not _is_number(value) or value <= 0:
-        _refuse("rate_limit", "a finite number of requests a second above 0, or None for no limit", value)
+        raise _refusal("rate_limit", "a finite number of requests a second above 0, or None for no limit", value)
     return float(value)
 
 
@@ -170,7 +170,7 @@ def headers(value: object) -> dict[str, str]:
     given = string_map("headers", value) or {}
     for name, item in given.items():
         if not _HEADER_NAME.fullmatch(name):
-            _refuse("headers: a name", "a header name (RFC 9110)", name)
+            raise _refusal("headers: a name", "a header name (RFC 9110)", name)
         if name.lower() == KEY_HEADER.lower():
             raise InvalidArgumentError(
                 f"headers: {KEY_HEADER} is set by this client", hint="Hand the key in as api_key=."
@@ -192,10 +192,10 @@ def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        _refuse(name, "text that UTF-8 can carry (this has half a surrogate pair)", value)
+        raise _refusal(name, "text that UTF-8 can carry (this has half a surrogate pair)", value)
     return value
 
 
-def _refuse(name: str, expected: str, value: object) -> NoReturn:
+def _refusal(name: str, expected: str, value: object) -> InvalidArgumentError:
     came = one_line(repr(value))
-    raise InvalidArgumentError(f"{name}: expected {expected}, got {came}", hint="Nothing was sent.")
+    return InvalidArgumentError(f"{name}: expected {expected}, got {came}", hint="Nothing was sent.")

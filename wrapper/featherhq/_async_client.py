@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from featherhq import _arguments, _operations
 from featherhq._api import WiredClient
-from featherhq._operations import Listing
 from featherhq._async_pump import AsyncPump
+from featherhq._operations import Listing
 from featherhq._replies import History
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
@@ -20,7 +20,7 @@ from featherhq._settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from uuid import UUID
 
     import httpx
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class AsyncFeather:
     """A client for Feather web chat.
 
-    Safe to share between the tasks of one event loop. Every call ends within `timeout`, raises only `FeatherError`s, and
-    repeats a request only where that is safe: what never reached Feather or was refused before any work,
+    Safe to share between the tasks of one event loop. Every call ends within `timeout`, raises only
+    `FeatherError`s, and repeats a request only where that is safe: what never reached Feather or was refused before any work,
     and, but for POST, what became of nobody knows what.
 
     Args:
@@ -92,7 +92,7 @@ class AsyncFeather:
         *,
         timeout: float | Unchanged = UNCHANGED,
         max_retries: int | Unchanged = UNCHANGED,
-        rate_limit: float | None | Unchanged = UNCHANGED,
+        rate_limit: float | Unchanged | None = UNCHANGED,
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Self:
         """A view on the same connections with other options; closing it closes nothing.

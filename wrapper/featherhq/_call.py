@@ -65,9 +65,7 @@ def attempts(
         )
         now = settings.clock()
         if isinstance(outcome, Answer):
-            outcome = evolve(
-                outcome, method=method, url=retry.url, attempts=retry.attempts + 1, secret=key
-            )
+            outcome = evolve(outcome, method=method, url=retry.url, attempts=retry.attempts + 1, secret=key)
         logger.debug("%s %s: %s in %.0f ms", method, path, _told(outcome), (now - began) * 1000)
         if _is_unauthorized(outcome) and not renewed and settings.key.renew(key):
             # A refused key did no work, so this is safe for any method; a new key deserves one try.
@@ -84,9 +82,7 @@ def attempts(
         yield Sleep(decision.delay)
 
 
-def _complete(
-    settings: Settings, request: Mapping[str, Any], key: str, *, streaming: bool
-) -> Mapping[str, Any]:
+def _complete(settings: Settings, request: Mapping[str, Any], key: str, *, streaming: bool) -> Mapping[str, Any]:
     """The request with all that the generated code leaves to us: the host, the key, the headers."""
     headers = {
         "User-Agent": USER_AGENT,

@@ -93,7 +93,7 @@ class Feather:
         *,
         timeout: float | Unchanged = UNCHANGED,
         max_retries: int | Unchanged = UNCHANGED,
-        rate_limit: float | None | Unchanged = UNCHANGED,
+        rate_limit: float | Unchanged | None = UNCHANGED,
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Self:
         """A view on the same connections with other options; closing it closes nothing.
@@ -174,9 +174,7 @@ class Thread:
         details: The generated model of Feather's last answer about it, or `None` before there was one.
     """
 
-    def __init__(
-        self, settings: Settings, pump: Pump, thread_id: str, details: ThreadDetails | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, pump: Pump, thread_id: str, details: ThreadDetails | None = None) -> None:
         self._settings = settings
         self._pump = pump
         self.id = thread_id
@@ -242,8 +240,7 @@ class Thread:
                 self._settings, listing, history.next_cursor, self._settings.deadline(None)
             )
             page = self._pump.run(plan)
-            for message in history.add(page.messages, page.next_cursor):
-                yield message
+            yield from history.add(page.messages, page.next_cursor)
             if history.next_cursor is None:
                 return
 

@@ -98,7 +98,7 @@ class APIStatusError(FeatherError):
         retry_after: Seconds that Feather asked to wait, or `None`.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an attribute
+    def __init__(
         self,
         message: str,
         *,
@@ -160,7 +160,7 @@ class ResponseDecodeError(FeatherError):
         body: The body: the decoded JSON, or the text of what is not JSON.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an attribute
+    def __init__(
         self,
         message: str,
         *,
@@ -186,7 +186,7 @@ class DeliveryUnknownError(FeatherError):
         text: The message.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an attribute
+    def __init__(
         self,
         message: str,
         *,
@@ -210,7 +210,7 @@ class ReplyTimeoutError(FeatherError, TimeoutError):
         message_id: The message that was accepted.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an attribute
+    def __init__(
         self,
         message: str,
         *,

@@ -130,9 +130,7 @@ def get_thread(settings: Settings, thread_id: str) -> Plan[ThreadDetails]:
     return _details(settings, api_get_thread._get_kwargs(_in_path(thread_id)))  # noqa: SLF001
 
 
-def update_thread(
-    settings: Settings, thread_id: str, metadata: object, variables: object
-) -> Plan[ThreadDetails]:
+def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Plan[ThreadDetails]:
     """Merge metadata and variables into a thread."""
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
     return _details(settings, api_update_thread._get_kwargs(_in_path(thread_id), body=body))  # noqa: SLF001

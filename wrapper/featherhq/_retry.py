@@ -173,9 +173,7 @@ class Retry:
         fate = fate_of(outcome, retry_after)
         if fate is Fate.DONE:
             return None
-        safe = fate in {Fate.NEVER_SENT, Fate.REFUSED} or (
-            fate is Fate.UNKNOWN and self.method in _REPEATABLE
-        )
+        safe = fate in {Fate.NEVER_SENT, Fate.REFUSED} or (fate is Fate.UNKNOWN and self.method in _REPEATABLE)
         delay = self._backoff() if retry_after is None else retry_after
         if safe and self.attempts <= self.max_retries and delay < self.deadline.remaining(now):
             return Again(delay)

@@ -72,7 +72,8 @@ class Key:
             value = self._ask()
         except Exception as error:
             raise ConfigurationError(
-                f"api_key: the callable raised {type(error).__name__}", hint="Nothing was sent. See the cause above."
+                f"api_key: the callable raised {type(error).__name__}",
+                hint="Nothing was sent. See the cause above.",
             ) from error
         return _arguments.api_key(value)
 
@@ -92,7 +93,7 @@ class Settings:
     random: Callable[[], float] = random.random
 
     @classmethod
-    def read(  # noqa: PLR0913 - each is an argument of the client
+    def read(
         cls,
         api_key: str | Callable[[], str] | None,
         *,
@@ -187,7 +188,6 @@ def _base_url(value: object) -> str:
             else:
                 return value.rstrip("/")
     raise ConfigurationError(
-        f"base_url: expected an absolute URL such as {DEFAULT_BASE_URL!r}, "
-        f"and {one_line(repr(value))} {problem}",
+        f"base_url: expected an absolute URL such as {DEFAULT_BASE_URL!r}, and {one_line(repr(value))} {problem}",
         hint="Set base_url= or FEATHER_BASE_URL, or leave both out for Feather's own.",
     )

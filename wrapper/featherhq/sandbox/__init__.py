@@ -25,9 +25,7 @@ try:
     from featherhq.sandbox._app import App, RecordedRequest
     from featherhq.sandbox._server import Server
 except ImportError as error:
-    raise ImportError(
-        f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name
-    ) from error
+    raise ImportError(f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name) from error
 
 from featherhq._limit import RateLimit
 from featherhq._settings import DEFAULT_RATE_LIMIT
@@ -91,7 +89,7 @@ class Sandbox:
         api_key: The key it takes.
     """
 
-    def __init__(  # noqa: PLR0913 - each with a default
+    def __init__(
         self,
         agent: Callable[[str, list[Message]], str | list[str]] = default_agent,
         *,

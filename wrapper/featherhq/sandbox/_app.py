@@ -26,7 +26,7 @@ from featherhq.sandbox._contract import operations
 from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -69,7 +69,7 @@ class RecordedRequest:
 class App:
     """The whole of it but the sockets. Lives on one event loop; what other threads may call says so."""
 
-    def __init__(  # noqa: PLR0913 - what a sandbox is made with
+    def __init__(
         self,
         state: State,
         agent: Callable[[str, list[Message]], str | list[str]],
@@ -175,9 +175,7 @@ class App:
                 return self._faults[name].popleft()
         return None
 
-    def _checked(
-        self, request: Request, known: list[Operation], operation: Operation | None
-    ) -> Response | None:
+    def _checked(self, request: Request, known: list[Operation], operation: Operation | None) -> Response | None:
         """The refusal of a request that is not let in."""
         if not known:
             return _error(HTTPStatus.NOT_FOUND, "There is nothing at this path")
@@ -190,9 +188,7 @@ class App:
             return _error(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", {"Retry-After": "1"})
         return None
 
-    def _answer(
-        self, request: Request, operation: Operation, body: bytes, fault: Fault | None
-    ) -> Response | None:
+    def _answer(self, request: Request, operation: Operation, body: bytes, fault: Fault | None) -> Response | None:
         """The answer, or `None` for a stream, which is one that goes on."""
         try:
             data = _decode(request, body) if operation.takes_body else None
@@ -289,9 +285,7 @@ class App:
     ) -> bytes | None:
         """The next event or heartbeat; `None` where the caller is gone."""
         waiting = asyncio.create_task(queue.get())
-        done, _ = await asyncio.wait(
-            {waiting, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait({waiting, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
         if waiting not in done:
             waiting.cancel()
             return None if gone in done else b": heartbeat\n\n"

@@ -100,6 +100,4 @@ class Garbage:
     """Answer with what is no HTTP."""
 
 
-Fault = (
-    Status | Html | Body | Stall | CutBefore | CutAfter | CutStream | Duplicate | Reorder | Drip | Garbage
-)
+Fault = Status | Html | Body | Stall | CutBefore | CutAfter | CutStream | Duplicate | Reorder | Drip | Garbage

@@ -86,9 +86,7 @@ class Server:
                 transports.pop(self.transport.get_extra_info("peername"), None)
                 super().connection_lost(exc)
 
-        config = uvicorn.Config(
-            make_app(), http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False
-        )
+        config = uvicorn.Config(make_app(), http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False)
         self._server = _Uvicorn(config, started)
         await self._server.serve(sockets=[listener])
         # What is still at work was cut off from its caller; let it see that before the loop ends.

@@ -97,9 +97,7 @@ class State:
         except KeyError:
             raise UnknownThreadError from None
 
-    def update(
-        self, thread_id: str, metadata: dict[str, str], variables: dict[str, str]
-    ) -> dict[str, Any]:
+    def update(self, thread_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
         """Merge metadata and variables into a thread."""
         details = self.get(thread_id).details
         details["metadata"] = {**details["metadata"], **metadata}

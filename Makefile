@@ -1,0 +1,70 @@
+# The whole interface to the project. `make` alone lists the verbs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel generate check-generated format clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runs ## hold a conversation with a Feather on this machine
+	@$(BIN)/python examples/demo.py
+
+sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things on
+	@$(BIN)/python -m featherhq sandbox
+
+test: lint typecheck check-generated unit schemathesis wheel ## everything that has to hold
+
+setup: $(VENV)/.tools ## install what tests and generation need
+
+lint: $(VENV)/.tools ## ruff over what is written by hand
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
+	$(BIN)/mypy
+
+unit: $(VENV)/.tools ## the tests, with every line and branch of wrapper/ covered
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --ignore=tests/test_schemathesis.py --ignore=tests/test_wheel.py
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+schemathesis: $(VENV)/.tools ## the contract against the sandbox
+	$(BIN)/pytest -s tests/test_schemathesis.py
+
+wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
+	$(BIN)/pytest tests/test_wheel.py
+
+generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
+	$(BIN)/python tools/generate.py
+
+check-generated: $(VENV)/.tools ## fail if generated/ is not what the contract gives
+	$(BIN)/python tools/generate.py --check
+
+format: $(VENV)/.tools ## put what is written by hand in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what make has made, but for generated/
+	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is as new as what it was made from, so that a changed requirement is installed.
+$(VENV)/.runs: pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV), once…"
+	@$(PIP) --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
+	@echo "Installing the tools, once…"
+	@$(PIP) --requirement tools/requirements.txt
+	@touch $@

@@ -1,0 +1,124 @@
+"""What the tests share: a sandbox, and clients of both kinds that one body can drive."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from featherhq import AsyncFeather, AsyncThread, AsyncThreads, Feather
+from featherhq.sandbox import Sandbox
+
+AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
+THREAD_ID = "0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e"
+
+
+class Blocking:
+    """An asynchronous object with a synchronous face, so that each test is written once for both kinds."""
+
+    def __init__(self, target: Any, runner: asyncio.Runner) -> None:
+        self.target = target
+        self._runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.target, name)
+        if not inspect.isroutine(value):
+            return self._face(value)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._face(value(*args, **kwargs))
+
+        return call
+
+    def _face(self, value: Any) -> Any:
+        if inspect.isawaitable(value):
+
+            async def wait() -> Any:
+                return await value
+
+            return self._face(self._runner.run(wait()))
+        if inspect.isasyncgen(value):
+            return self._each(value)
+        if isinstance(value, AsyncFeather | AsyncThread | AsyncThreads):
+            return Blocking(value, self._runner)
+        return value
+
+    def _each(self, generator: Any) -> Iterator[Any]:
+        while True:
+            try:
+                yield self._face(anext(generator))
+            except StopAsyncIteration:
+                return
+
+
+class Kind:
+    """One of the two kinds of client."""
+
+    def __init__(self, *, asynchronous: bool) -> None:
+        self.asynchronous = asynchronous
+        self._runner = asyncio.Runner()
+        self._made: list[Any] = []
+
+    def client(self, api_key: Any = "sandbox-key", **options: Any) -> Any:
+        """A client, closed with the test; without a rate limit unless one is given."""
+        options.setdefault("rate_limit", None)
+        if not self.asynchronous:
+            self._made.append(Feather(api_key, **options))
+            return self._made[-1]
+        self._made.append(Blocking(AsyncFeather(api_key, **options), self._runner))
+        return self._made[-1]
+
+    def generated(self, module: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a generated function: `sync_detailed`, or `asyncio_detailed`."""
+        if not self.asynchronous:
+            return module.sync_detailed(*args, **kwargs)
+        return self._runner.run(module.asyncio_detailed(*args, **kwargs))
+
+    def run(self, awaitable: Any) -> Any:
+        return self._runner.run(awaitable)
+
+    def close(self) -> None:
+        for made in self._made:
+            (made.aclose if self.asynchronous else made.close)()
+        self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    made = Kind(asynchronous=request.param == "async")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(agent=lambda text, _: f"echo: {text}", rate_limit=None) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(kind: Kind, sandbox: Sandbox) -> Callable[..., Any]:
+    """Makes clients of the sandbox."""
+    return lambda **options: kind.client(**{"base_url": sandbox.url, **options})
+
+
+@pytest.fixture
+def thread(connect: Callable[..., Any]) -> Any:
+    """A thread in the sandbox, on a client with short patience."""
+    return connect(timeout=5).threads.create(AGENT_ID)
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def count(sandbox: Sandbox, operation: str) -> int:
+    """How many requests of an operation the sandbox saw."""
+    return sum(request.operation == operation for request in sandbox.requests)

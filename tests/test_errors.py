@@ -1,0 +1,306 @@
+"""Whatever the server answers, one of our errors comes out, and it says what happened."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import AGENT_ID, THREAD_ID, Kind, count
+from featherhq_api.api.threads import get_thread, send_message
+from featherhq_api.models import SendMessageBody
+
+import featherhq
+from featherhq import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DeliveryUnknownError,
+    FeatherError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ReplyTimeoutError,
+    ResponseDecodeError,
+    ServerError,
+)
+from featherhq.sandbox import Body, CutAfter, CutBefore, Garbage, Html, Sandbox, Stall, Status
+
+CLASSES = {
+    301: APIStatusError,
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: APIStatusError,
+    409: ConflictError,
+    418: APIStatusError,
+    422: APIStatusError,
+    429: RateLimitError,
+    500: ServerError,
+    502: ServerError,
+    503: ServerError,
+    522: ServerError,
+    599: ServerError,
+}
+UNKNOWN = {408, 500, 502, 503, 522}
+CONTRACT = b'{"status": 0, "message": "So it is", "code": "SO_IT_IS", "success": false}'
+BODIES = {
+    "contract": CONTRACT,
+    "empty": b"",
+    "html": b"<html><body>Bad gateway</body></html>",
+    "truncated": CONTRACT[:30],
+    "list": b"[1, 2]",
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", CLASSES)
+def test_each_status_with_each_body_is_its_own_error(
+    kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, status: int, body: str
+) -> None:
+    """The class, status, code, message, request id and attempts are right, for our calls and generated ones."""
+    client = connect(max_retries=0)
+    fault = Status(status, headers={"X-Request-Id": "r-1"}, body=BODIES[body])
+    sandbox.inject("*", fault, 4)
+    calls: list[Callable[[], Any]] = [
+        lambda: client.threads.get(THREAD_ID),
+        lambda: client.threads.create(AGENT_ID),
+        lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
+        lambda: kind.generated(
+            send_message, THREAD_ID, client=client.api, body=SendMessageBody(message="hello")
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(FeatherError) as caught:
+            call()
+        error = caught.value
+        assert type(error) is CLASSES[status]
+        assert isinstance(error, APIStatusError)
+        assert error.status_code == status
+        assert error.code == ("SO_IT_IS" if body == "contract" else None)
+        assert (error.message == "So it is") == (body == "contract")
+        assert error.message
+        assert error.request_id
+        assert error.attempts == 1
+        assert error.body == (json.loads(BODIES[body]) if body in {"contract", "list"} else BODIES[body].decode())
+        assert str(status) in str(error)
+        assert "\n" not in str(error)
+        assert error.__notes__
+
+
+@pytest.mark.parametrize("status", CLASSES)
+def test_a_send_of_unknown_outcome_says_so(thread: Any, sandbox: Sandbox, status: int) -> None:
+    """A refused message raises its status; one that may have landed raises DeliveryUnknownError; none is repeated."""
+    sandbox.inject("sendMessage", Status(status, body=CONTRACT), 3)
+    expected = DeliveryUnknownError if status in UNKNOWN else CLASSES[status]
+    with pytest.raises(expected) as caught:
+        thread.send("hello")
+    if status in UNKNOWN:
+        assert caught.value.text == "hello"
+        assert caught.value.thread_id == thread.id
+        assert isinstance(caught.value.__cause__, CLASSES[status])
+    if status != 429:
+        assert count(sandbox, "sendMessage") == 1
+
+
+@pytest.mark.parametrize("fault", [CutBefore(), CutAfter(), Garbage(), Stall()], ids=repr)
+def test_a_lost_send_is_unknown_and_not_repeated(thread: Any, sandbox: Sandbox, fault: Any) -> None:
+    """A connection that is lost after the message was sent leaves it unknown, and the server saw one POST."""
+    sandbox.inject("sendMessage", fault, 3)
+    with pytest.raises(DeliveryUnknownError) as caught:
+        thread.send("hello", timeout=0.6)
+    assert isinstance(caught.value.__cause__, APIConnectionError)
+    assert count(sandbox, "sendMessage") == 1
+
+
+SUCCESSES = {
+    "empty": b"",
+    "html": b"<html></html>",
+    "truncated": b'{"thread": {"id": ',
+    "list": b"[]",
+    "null": b"null",
+    "string": b'"yes"',
+}
+
+
+@pytest.mark.parametrize("body", SUCCESSES)
+def test_a_success_that_cannot_be_read_is_a_decode_error(
+    kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, body: str
+) -> None:
+    """Neither our calls nor generated ones let a JSONDecodeError, KeyError or TypeError out; the body is attached."""
+    client = connect()
+    sandbox.inject("*", Body(SUCCESSES[body]), 6)
+    message = SendMessageBody(message="hello")
+    thread = client.thread(THREAD_ID)
+    calls: list[Callable[[], Any]] = [
+        lambda: client.threads.get(THREAD_ID),
+        lambda: client.threads.create(AGENT_ID),
+        lambda: thread.send("hello"),
+        lambda: list(thread.messages()),
+        lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
+        lambda: kind.generated(send_message, THREAD_ID, client=client.api, body=message),
+    ]
+    for call in calls:
+        with pytest.raises(ResponseDecodeError) as caught:
+            call()
+        assert caught.value.status_code == 200
+        assert caught.value.attempts == 1
+        shown = SUCCESSES[body].decode()
+        assert caught.value.body == (json.loads(shown) if body in {"list", "null", "string"} else shown)
+
+
+def test_what_a_call_needs_and_is_not_there_is_a_decode_error(
+    connect: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    """A thread without id, a receipt without messageId, a list without messages, a message without text."""
+    client = connect()
+    thread = client.thread(THREAD_ID)
+    no_text = b'{"thread": {"messages": [{"id": "m1", "messageBody": null}]}}'
+    cases: list[tuple[bytes, Callable[[], Any]]] = [
+        (b'{"thread": {}}', lambda: client.threads.create(AGENT_ID)),
+        (b'{"thread": {"id": ".."}}', lambda: client.threads.create(AGENT_ID)),
+        (b'{"thread": null}', lambda: client.threads.get(THREAD_ID)),
+        (b'{"messageId": null, "status": "x"}', lambda: thread.send("hello")),
+        (b'{"messageId": true}', lambda: thread.send("hello")),
+        (b'{"thread": {"messages": null}}', lambda: list(thread.messages())),
+        (no_text, lambda: list(thread.messages())),
+    ]
+    for body, call in cases:
+        sandbox.inject("*", Body(body))
+        with pytest.raises(ResponseDecodeError) as caught:
+            call()
+        assert caught.value.body == json.loads(body)
+
+
+def test_odd_successes_are_read(connect: Callable[..., Any], sandbox: Sandbox, kind: Kind) -> None:
+    """Nulls, missing and new fields, new enum values, wrong types inside, and a status such as 202 break nothing."""
+    client = connect()
+    thread = client.thread(THREAD_ID)
+    sandbox.inject("sendMessage", Body(b'{"messageId": "m-1", "brand": "new", "status": null}', code=202))
+    sent = thread.send("hello")
+    assert (sent.message_id, sent.status, sent.window_expires_in) == ("m-1", None, None)
+    assert (sent.thread_id, sent.reconciled) == (THREAD_ID, False)
+
+    odd = b'{"thread": {"id": null, "agentDetails": 7, "metadata": [], "isActive": "perhaps", "new": {"a": 1}}}'
+    sandbox.inject("getThread", Body(odd), 2)
+    details = client.threads.get(THREAD_ID).details
+    assert details.agent_details == 7
+    assert details["new"] == {"a": 1}
+    assert kind.generated(get_thread, THREAD_ID, client=client.api).parsed.thread.id is None
+
+    message = {"id": 7, "messageBody": "hi", "direction": "SIDEWAYS", "status": "NEW", "createdAt": 5}
+    listed = {"thread": {"messages": [message], "pagination": None}}
+    sandbox.inject("listMessages", Body(json.dumps(listed).encode()))
+    (read,) = thread.messages()
+    assert (read.id, read.text, read.direction, read.status, read.created_at) == ("7", "hi", "SIDEWAYS", "NEW", None)
+    assert read.raw == message
+
+
+def test_objects_and_arrays_are_not_taken_for_one_another(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """What generated code does with a top level of the wrong shape is our error and not a bare TypeError."""
+    from featherhq._steps import Answer  # noqa: PLC0415 - what generated functions are given
+
+    array, thing = Answer(200, {}, b"[[1, 2]]").json(), Answer(200, {}, b'{"ab": 1}').json()
+    assert list(array) == [[1, 2]]  # type: ignore[call-overload]
+    assert dict(thing) == {"ab": 1}  # type: ignore[call-overload]
+    with pytest.raises(ResponseDecodeError, match="array where the contract has an object"):
+        dict(array)  # type: ignore[call-overload]
+    with pytest.raises(ResponseDecodeError, match="object where the contract has an array"):
+        list(thing)  # type: ignore[call-overload]
+
+
+def test_a_refused_connection_is_repeated_and_then_told(kind: Kind, dead_url: str) -> None:
+    """Nothing reached the server, so even a message is tried again; then the error says how often."""
+    client = kind.client(base_url=dead_url, max_retries=1)
+    for call in (lambda: client.thread(THREAD_ID).send("hello"), lambda: client.threads.get(THREAD_ID)):
+        with pytest.raises(APIConnectionError, match="could not connect") as caught:
+            call()
+        assert caught.value.attempts == 2
+        assert not isinstance(caught.value, APITimeoutError)
+        assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+        assert "base_url" in caught.value.__notes__[0]
+
+
+def test_no_error_holds_the_key(kind: Kind, sandbox: Sandbox) -> None:
+    """Not even where the server echoes it: not in the message, body, headers, notes, or anywhere in a pickle."""
+    key = "very-secret-key"
+    client = kind.client(key, base_url=sandbox.url, max_retries=0)
+    echo = json.dumps({"message": f"no such key {key}", "code": key}).encode()
+    faults: list[Any] = [Status(401, headers={"X-Echo": key}, body=echo), Body(b"<p>" + key.encode()), CutBefore()]
+    for fault in faults:
+        sandbox.inject("getThread", fault)
+        with pytest.raises(FeatherError) as caught:
+            client.threads.get(THREAD_ID)
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert key.encode() not in pickle.dumps((error, error.__dict__))
+            assert key not in f"{error!r}{error}{vars(error)}"
+            assert "httpx" not in type(error).__module__
+            error = error.__cause__ or error.__context__
+    assert key not in repr(client.api)
+    assert key not in repr(client)
+
+
+def test_every_error_survives_pickling_with_its_note() -> None:
+    """A worker can hand any of them to its parent process."""
+    told: dict[str, Any] = {"method": "POST", "url": "https://x/y", "attempts": 2, "hint": "Do this."}
+    status: dict[str, Any] = {
+        "status_code": 404,
+        "code": "NOT_FOUND",
+        "server_message": "Not found",
+        "request_id": "r",
+        "body": {},
+        "headers": {"a": "b"},
+        "retry_after": 1.5,
+    }
+    errors: list[FeatherError] = [
+        NotFoundError("gone", **status, **told),
+        ResponseDecodeError("odd", status_code=200, body="x", **told),
+        DeliveryUnknownError("lost", thread_id="t", text="hello", **told),
+        ReplyTimeoutError("late", thread_id="t", message_id="m", **told),
+        APITimeoutError("late", **told),
+        featherhq.InvalidArgumentError("bad", **told),
+        featherhq.ConfigurationError("bad", **told),
+    ]
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert type(again) is type(error)
+        assert again.args == error.args
+        assert vars(again) == vars(error)
+        assert again.__notes__ == ["Do this."]
+    assert isinstance(errors[3], TimeoutError)
+    assert isinstance(errors[4], TimeoutError)
+    assert isinstance(errors[5], ValueError)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    """Each class stands there, under its base."""
+    from featherhq import _errors  # noqa: PLC0415 - for its docstring
+
+    path: dict[int, type] = {}
+    for line in (_errors.__doc__ or "").splitlines():
+        name = line.strip("│├└─ ").partition(" ")[0]
+        if not name.endswith("Error") or not line.startswith("    "):
+            continue
+        depth = (len(line) - len(line.lstrip("│├└─ "))) // 4
+        path[depth] = getattr(featherhq, name)
+        if depth > 1:
+            assert path[depth].__bases__[0] is path[depth - 1], name
+
+
+def test_an_html_page_in_place_of_an_answer(thread: Any, sandbox: Sandbox) -> None:
+    """A proxy's page of HTML is a ServerError with the page as its body; with a 200 it is a decode error."""
+    sandbox.inject("getThread", Html(504), 3)
+    with pytest.raises(ServerError, match="504") as caught:
+        thread.refresh()
+    assert caught.value.attempts == 3
+    assert "<html>" in str(caught.value.body)
+    sandbox.inject("getThread", Html(200))
+    with pytest.raises(ResponseDecodeError):
+        thread.refresh()

@@ -1,0 +1,209 @@
+"""Threads: made, found, talked in, read and closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import AGENT_ID, Kind, count
+
+from featherhq import (
+    APIConnectionError,
+    APITimeoutError,
+    AuthenticationError,
+    NotFoundError,
+    ReplyTimeoutError,
+)
+from featherhq.sandbox import Body, CutStream, Duplicate, Html, Reorder, Sandbox, Stall, Status
+
+
+def test_a_thread_from_beginning_to_end(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """Made, found, updated, closed; `details` is the model of the last answer."""
+    client = connect()
+    made = client.threads.create(AGENT_ID, metadata={"a": "1"}, variables={"name": "Ada"})
+    assert made.details.agent_id == AGENT_ID
+    assert client.thread(made.id).details is None
+    found = client.threads.get(made.id)
+    assert found.details.metadata.to_dict() == {"a": "1"}
+    assert found.update(metadata={"b": "2"}).details.metadata.to_dict() == {"a": "1", "b": "2"}
+    assert found.update(variables={"name": "Bo"}).details.variables.to_dict() == {"name": "Bo"}
+    assert found.close("done").details.closed_reason == "done"
+    assert made.refresh().details.is_active is False
+    assert made.id in repr(made)
+    assert client.threads.create(AGENT_ID).close().details.closed_reason is None
+
+
+def test_send_gives_a_receipt(thread: Any, sandbox: Sandbox) -> None:
+    """The id is that of the message in the thread; windowExpiresIn comes as it came."""
+    sent = thread.send("hello")
+    assert sandbox.messages(thread.id)[0].id == sent.message_id
+    assert sent.thread_id == thread.id
+    assert sent.window_expires_in == 3600
+
+
+def test_ask_costs_two_requests(thread: Any, sandbox: Sandbox) -> None:
+    """The stream is opened, the message sent, and the reply comes over the stream."""
+    before = len(sandbox.requests)
+    reply = thread.ask("hello")
+    assert reply.text == "echo: hello"
+    assert reply.direction == "OUTBOUND"
+    assert reply.created_at.tzinfo is not None
+    assert reply.raw["messageBody"] == reply.text
+    assert [request.operation for request in sandbox.requests[before:]] == ["streamMessages", "sendMessage"]
+
+
+@pytest.mark.parametrize("envelope", [None, "message", "data"])
+def test_ask_reads_events_of_any_shape(kind: Kind, envelope: str | None) -> None:
+    """A bare message or one in an envelope, among heartbeats."""
+    with Sandbox(rate_limit=None, envelope=envelope, heartbeat=0.05) as sandbox:
+        thread = kind.client(base_url=sandbox.url, timeout=5).threads.create(AGENT_ID)
+        assert thread.ask("Hello").text == "Hello! What can I do for you?"
+        assert count(sandbox, "listMessages") == 0
+
+
+NO_STREAM: list[Any] = [
+    Status(404),
+    Status(405),
+    Status(501),
+    Status(403),
+    Html(200),
+    Body(b"{}"),
+    CutStream(after_events=0),
+    CutStream(after_events=0, clean=True),
+    CutStream(after_bytes=40),
+]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("fault", NO_STREAM, ids=repr)
+def test_ask_without_a_stream_looks_into_the_history(kind: Kind, fault: Any, newest_first: bool) -> None:
+    """Where the stream is refused, is none, or breaks, the reply is found in the list, whichever way it runs."""
+    with Sandbox(lambda text, _: [f"1 {text}", f"2 {text}"], rate_limit=None, newest_first=newest_first) as sandbox:
+        thread = kind.client(base_url=sandbox.url, timeout=5).threads.create(AGENT_ID)
+        thread.send("before")
+        sandbox.inject("streamMessages", fault)
+        sandbox.inject("listMessages", Status(500))
+        assert thread.ask("hello").text == "1 hello"
+
+
+def test_ask_survives_a_stalled_stream(kind: Kind, sandbox: Sandbox) -> None:
+    """A stream that never opens takes a part of the time; the message is sent all the same."""
+    thread = kind.client(base_url=sandbox.url, timeout=3, max_retries=0).threads.create(AGENT_ID)
+    sandbox.inject("streamMessages", Stall())
+    assert thread.ask("hello").text == "echo: hello"
+
+
+def test_ask_over_a_stream_of_one_event_too_large(thread: Any, sandbox: Sandbox) -> None:
+    """It is given up for the history."""
+    sandbox.inject("streamMessages", Body(b"data: " + b"x" * 2_000_000, content_type="text/event-stream"))
+    assert thread.ask("hello").text == "echo: hello"
+
+
+def test_ask_passes_over_what_is_no_message(thread: Any, sandbox: Sandbox) -> None:
+    """Events of other kinds, a user's own message, broken JSON: none of them is taken for the reply."""
+    inbound = {"id": "1", "messageBody": "mine", "direction": "INBOUND"}
+    reply = {"id": "2", "messageBody": "yours"}
+    events = ["{", "[]", '"x"', "{}", json.dumps({"data": inbound}), json.dumps({"data": {"message": reply}})]
+    stream = "".join(f"data: {event}\n\n" for event in events).encode()
+    sandbox.inject("streamMessages", Body(stream, content_type="Text/Event-Stream; charset=utf-8"))
+    assert thread.ask("hello").id == "2"
+
+
+def test_ask_takes_a_doubled_event_once(thread: Any, sandbox: Sandbox) -> None:
+    """The first of the two is the reply; the next ask gets its own."""
+    sandbox.inject("streamMessages", Duplicate())
+    assert thread.ask("one").text == "echo: one"
+    assert thread.ask("two").text == "echo: two"
+
+
+@pytest.mark.parametrize("stream", [None, Status(404)], ids=["stream", "polling"])
+def test_no_reply_in_time(kind: Kind, stream: Any) -> None:
+    """The error carries the id of the message that was accepted; heartbeats do not prolong the wait."""
+    with Sandbox(lambda *_: [], rate_limit=None, heartbeat=0.1) as sandbox:
+        thread = kind.client(base_url=sandbox.url).threads.create(AGENT_ID)
+        if stream is not None:
+            sandbox.inject("streamMessages", stream)
+        with pytest.raises(ReplyTimeoutError) as caught:
+            thread.ask("hello", timeout=1)
+        assert caught.value.message_id == sandbox.messages(thread.id)[0].id
+        assert caught.value.thread_id == thread.id
+        assert "Do not send it again" in caught.value.__notes__[0]
+
+
+def test_a_history_that_is_forbidden_ends_the_wait(thread: Any, sandbox: Sandbox) -> None:
+    """No use in looking again: the error still says that the message was accepted, and its cause why."""
+    sandbox.inject("streamMessages", Status(404))
+    sandbox.inject("listMessages", Status(403))
+    with pytest.raises(ReplyTimeoutError) as caught:
+        thread.ask("hello")
+    assert caught.value.message_id
+    assert count(sandbox, "listMessages") == 1
+
+
+def test_ask_with_a_wrong_key_or_no_network(kind: Kind, sandbox: Sandbox, dead_url: str) -> None:
+    """Nothing could be sent, and the error says so."""
+    with pytest.raises(AuthenticationError):
+        kind.client("wrong", base_url=sandbox.url).thread(AGENT_ID).ask("hello")
+    assert count(sandbox, "sendMessage") == 0
+    with pytest.raises(APIConnectionError):
+        kind.client(base_url=dead_url, max_retries=0).thread(AGENT_ID).ask("hello")
+    with pytest.raises(NotFoundError):
+        kind.client(base_url=sandbox.url).thread(AGENT_ID).ask("hello")
+
+
+def test_ask_whose_time_is_up_before_it_begins(kind: Kind, sandbox: Sandbox) -> None:
+    """A rate limit without a free turn: an APITimeoutError, and nothing was sent."""
+    client = kind.client(base_url=sandbox.url, rate_limit=1)
+    thread = client.threads.create(AGENT_ID)
+    with pytest.raises(APITimeoutError, match="not sent"):
+        thread.ask("hello", timeout=0.1)
+    assert count(sandbox, "sendMessage") == 0
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+def test_messages_are_oldest_first(kind: Kind, newest_first: bool, page_size: int) -> None:
+    """Whichever way the server lists them, and in pages of any size, each once."""
+    with Sandbox(lambda *_: [], rate_limit=None, newest_first=newest_first) as sandbox:
+        thread = kind.client(base_url=sandbox.url).threads.create(AGENT_ID)
+        ticking = iter(range(1_700_000_000, 1_800_000_000))
+        object.__setattr__(sandbox._app.state, "clock", lambda: next(ticking))
+        for number in range(5):
+            thread.send(str(number))
+            sandbox.say(thread.id, f"re {number}")
+        texts = [text for number in range(5) for text in (str(number), f"re {number}")]
+        assert [message.text for message in thread.messages(page_size=page_size)] == texts
+        inbound = thread.messages(direction="INBOUND", status="RECEIVED", page_size=page_size)
+        assert [message.text for message in inbound] == texts[::2]
+        assert list(thread.messages(direction="OUTBOUND", status="FAILED")) == []
+
+
+def test_messages_in_no_order(thread: Any, sandbox: Sandbox) -> None:
+    """A shuffled list comes out in the order of its times."""
+    ticking = iter(range(1_700_000_000, 1_800_000_000))
+    object.__setattr__(sandbox._app.state, "clock", lambda: next(ticking))
+    for number in range(6):
+        sandbox.say(thread.id, str(number))
+    sandbox.inject("listMessages", Reorder(seed=3))
+    assert [message.text for message in thread.messages()] == list("012345")
+
+
+def test_pages_that_go_round_in_a_circle_end(thread: Any, sandbox: Sandbox) -> None:
+    """A cursor that comes again brings nothing new, so it is the end."""
+    page = {"messages": [{"id": "1", "messageBody": "a"}], "pagination": {"nextCursor": "1"}}
+    sandbox.inject("listMessages", Body(json.dumps({"thread": page}).encode()), 9)
+    assert [message.id for message in thread.messages()] == ["1"]
+    assert count(sandbox, "listMessages") == 2
+
+
+def test_pages_are_fetched_as_they_are_needed(thread: Any, sandbox: Sandbox) -> None:
+    """Where the list runs from the oldest on, the first message costs one request."""
+    ticking = iter(range(1_700_000_000, 1_800_000_000))
+    object.__setattr__(sandbox._app.state, "clock", lambda: next(ticking))
+    for number in range(6):
+        sandbox.say(thread.id, str(number))
+    messages = thread.messages(page_size=2)
+    assert next(messages).text == "0"
+    assert count(sandbox, "listMessages") == 1
