@@ -24,6 +24,9 @@ class Blocking:
         self.target = target
         self._runner = runner
 
+    def __repr__(self) -> str:
+        return repr(self.target)
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.target, name)
         if not inspect.isroutine(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -92,12 +93,12 @@ def test_bad_options(kind: Kind, option: dict[str, Any]) -> None:
 
 def test_a_client_of_the_wrong_kind(kind: Kind) -> None:
     """Feather takes an httpx.Client, AsyncFeather an httpx.AsyncClient, and neither anything else."""
-    wrong = httpx.Client() if kind.asynchronous else httpx.AsyncClient()
+    wrong: Any = httpx.Client() if kind.asynchronous else httpx.AsyncClient()
     for given in (wrong, "client"):
         with pytest.raises(InvalidArgumentError, match="http_client: expected"):
             kind.client(http_client=given)
     if kind.asynchronous:
-        wrong.close()  # type: ignore[union-attr]
+        wrong.close()
 
 
 BAD_IDS: list[Any] = ["", "..", ".", "abc", THREAD_ID + "/", THREAD_ID.replace("-", ""), f"{{{THREAD_ID}}}", 7, None]
@@ -109,29 +110,19 @@ def test_bad_arguments_of_calls(connect: Callable[..., Any], sandbox: Sandbox) -
     thread = client.thread(THREAD_ID)
     calls: list[Callable[[], Any]] = []
     for bad in BAD_IDS:
-        calls += [
-            lambda bad=bad: client.thread(bad),
-            lambda bad=bad: client.threads.get(bad),
-            lambda bad=bad: client.threads.create(bad),
-        ]
+        calls += [partial(client.thread, bad), partial(client.threads.get, bad), partial(client.threads.create, bad)]
     for text in ("", None, 7, b"hello", "half \ud83d"):
-        calls += [lambda text=text: thread.send(text), lambda text=text: thread.ask(text)]
+        calls += [partial(thread.send, text), partial(thread.ask, text)]
     for timeout in (-1, 0, "1", float("nan")):
-        calls += [
-            lambda timeout=timeout: thread.send("a", timeout=timeout),
-            lambda timeout=timeout: thread.ask("a", timeout=timeout),
-        ]
+        calls += [partial(thread.send, "a", timeout=timeout), partial(thread.ask, "a", timeout=timeout)]
     for strings in ({"a": 1}, {1: "a"}, ["a"], "a", {"a": "\ud83d"}, {"\ud83d": "a"}):
-        calls += [
-            lambda strings=strings: thread.update(metadata=strings),
-            lambda strings=strings: client.threads.create(AGENT_ID, variables=strings),
-        ]
-    for page_size in (0, 101, "5", 1.5, True):
-        calls.append(lambda page_size=page_size: thread.messages(page_size=page_size))
+        calls += [partial(thread.update, metadata=strings), partial(client.threads.create, AGENT_ID, variables=strings)]
+    calls += [partial(thread.messages, page_size=page_size) for page_size in (0, 101, "5", 1.5, True)]
     calls += [
-        lambda: thread.messages(direction="SIDEWAYS"),
-        lambda: thread.messages(status=7),
-        lambda: thread.close(7),
+        partial(thread.messages, direction="SIDEWAYS"),
+        partial(thread.messages, status=7),
+        partial(thread.close, 7),
+        partial(thread.close, "\ud83d"),
     ]
     for call in calls:
         with pytest.raises(InvalidArgumentError, match="expected") as caught:

@@ -120,7 +120,7 @@ def test_a_connection_that_nobody_accepts(kind: Kind) -> None:
         address = listener.getsockname()
         fillers = [socket.socket() for _ in range(8)]
         for filler in fillers:
-            filler.setblocking(False)  # noqa: FBT003 - a positional in the standard library
+            filler.setblocking(False)
             filler.connect_ex(address)
         client = kind.client(base_url=f"http://127.0.0.1:{address[1]}", timeout=1, max_retries=0)
         began = time.monotonic()
@@ -196,11 +196,11 @@ def test_an_http_client_of_yours(kind: Kind, connect: Callable[..., Any], sandbo
     assert all(request.headers["x-mine"] == "1" for request in sandbox.requests)
     assert all(request.headers["x-ours"] == "2" for request in sandbox.requests)
     sandbox.inject("streamMessages", CutStream(after_events=0))
-    sandbox.inject("listMessages", Drip(0.02), 99)
+    sandbox.inject("listMessages", Stall(), 99)
     began = time.monotonic()
     with pytest.raises(FeatherError):
         thread.ask("again")
-    assert time.monotonic() - began < 2.2
+    assert time.monotonic() - began < 1.2
     (client.aclose if kind.asynchronous else client.close)()
     assert not given.is_closed
     _close(kind, given)
@@ -251,8 +251,8 @@ def test_a_proxy_from_the_environment(
     client = kind.client(base_url=dead_url.replace("127.0.0.1", "feather.invalid"), timeout=1, max_retries=0)
     with pytest.raises(APIStatusError) as caught:
         client.threads.get(THREAD_ID)
-    assert caught.value.status_code == 404  # the sandbox is no proxy, but it was asked
-    assert len(sandbox.requests) == 1
+    # The host does not exist, so it was the sandbox that was asked. It is no proxy, and says so.
+    assert caught.value.status_code == 404
 
 
 def test_generated_functions_get_it_all(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox) -> None:
@@ -358,7 +358,7 @@ def test_the_log_tells_attempts_and_retries(
     assert sandbox.api_key not in caplog.text
 
 
-def test_no_answer_that_is_no_error_of_ours(kind: Kind, dead_url: str) -> None:
+def test_no_name_and_no_tls(kind: Kind) -> None:
     """A name that does not resolve and a TLS handshake with what speaks no TLS are connection errors."""
     with Sandbox() as plain:
         for url in ("http://feather.invalid", plain.url.replace("http:", "https:")):

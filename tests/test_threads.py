@@ -19,7 +19,7 @@ from featherhq import (
 from featherhq.sandbox import Body, CutStream, Duplicate, Html, Reorder, Sandbox, Stall, Status
 
 
-def test_a_thread_from_beginning_to_end(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+def test_a_thread_from_beginning_to_end(connect: Callable[..., Any]) -> None:
     """Made, found, updated, closed; `details` is the model of the last answer."""
     client = connect()
     made = client.threads.create(AGENT_ID, metadata={"a": "1"}, variables={"name": "Ada"})

@@ -189,9 +189,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _encodable(name: str, value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise _refusal(name, "text that UTF-8 can carry (this has half a surrogate pair)", value)
     return value
 

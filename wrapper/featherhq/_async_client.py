@@ -34,8 +34,8 @@ class AsyncFeather:
     """A client for Feather web chat.
 
     Safe to share between the tasks of one event loop. Every call ends within `timeout`, raises only
-    `FeatherError`s, and repeats a request only where that is safe: what never reached Feather or was refused before any work,
-    and, but for POST, what became of nobody knows what.
+    `FeatherError`s, and repeats a request only where that is safe: what never reached Feather or was refused
+    before any work, and, but for POST, what became of nobody knows what.
 
     Args:
         api_key: The key, or a callable that gives one and is asked again after a 401. `$FEATHER_API_KEY` by default.

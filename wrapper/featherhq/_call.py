@@ -60,7 +60,7 @@ def attempts(
                 yield Sleep(wait)
         key = settings.key.current()
         began = settings.clock()
-        outcome = yield Exchange(
+        outcome: Answer | Failure = yield Exchange(
             _complete(settings, request, key, streaming=streaming), deadline.attempt(began), streaming
         )
         now = settings.clock()

@@ -193,7 +193,7 @@ class Retry:
 
     def _backoff(self) -> float:
         """Half a second, doubled with each attempt, and a random quarter less so that callers spread out."""
-        return min(_FIRST_DELAY * 2 ** (self.attempts - 1), _LONGEST_DELAY) * (1 - _JITTER * self.random())
+        return min(_FIRST_DELAY * 2.0 ** (self.attempts - 1), _LONGEST_DELAY) * (1 - _JITTER * self.random())
 
     def _count(self) -> str:
         return "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"

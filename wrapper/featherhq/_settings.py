@@ -172,6 +172,7 @@ def _base_url(value: object) -> str:
         try:
             parts = urlsplit(value)
             httpx.URL(value)
+            _ = parts.port  # read when it is asked for
         except (ValueError, httpx.InvalidURL) as error:
             problem = f"is none ({one_line(str(error))})"
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -154,10 +155,10 @@ class Answer:
         Raises:
             ResponseDecodeError: the body is not JSON.
         """
-        try:
+        with suppress(ValueError):
             return json.loads(self.content)
-        except ValueError:
-            raise self.not_as_promised("a body that is not JSON") from None
+        # Raised out here, where no JSONDecodeError hangs on to it: that one keeps the document.
+        raise self.not_as_promised("a body that is not JSON")
 
     def json(self) -> object:
         """The decoded JSON, for the generated functions: it objects when it is taken for what it is not.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-_HOST = "127.0.0.1"
+_HOST: Final = "127.0.0.1"
+# Seconds; uvicorn counts in tenths when it renews the date that answers carry.
+_TICK: Final = 0.1
 
 
 class Server:
@@ -97,7 +100,7 @@ class Server:
 
     def _leave(self) -> None:
         assert self._server is not None  # noqa: S101 - it was started
-        self._server.should_exit = True
+        self._server.leave()
         for transport in list(self.transports.values()):
             transport.abort()
 
@@ -106,6 +109,19 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
         super().__init__(config)
         self._accepting = started
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """End, without waiting for the next tick."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), _TICK)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

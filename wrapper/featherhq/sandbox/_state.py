@@ -57,7 +57,7 @@ class State:
         """Open a thread; what the contract calls a `Thread`."""
         now = self._now()
         version = self.new_id()
-        details = {
+        details: dict[str, Any] = {
             "id": self.new_id(),
             "organizationId": self.new_id(),
             "agentVersionId": version,
