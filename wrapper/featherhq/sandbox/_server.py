@@ -116,6 +116,13 @@ class _Uvicorn(uvicorn.Server):
         self.should_exit = True
         self._leaving.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # All connections were cut by then, so there is nobody to wait for.
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+
     async def main_loop(self) -> None:
         counter = 0
         while not await self.on_tick(counter):
