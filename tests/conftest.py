@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from featherhq import AsyncFeather, AsyncThread, AsyncThreads, Feather
 from featherhq.sandbox import Sandbox
 

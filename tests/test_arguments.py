@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind
-from featherhq_api.api.threads import get_thread
-
 from featherhq import ConfigurationError, InvalidArgumentError
 from featherhq.sandbox import Sandbox
+from featherhq_api.api.threads import get_thread
 
 
 @pytest.mark.parametrize("key", ["", "a\nb", "a b", " key", "key\n", "schlüssel", 7, b"key"])
@@ -43,7 +42,18 @@ def test_the_environment(kind: Kind, monkeypatch: pytest.MonkeyPatch, sandbox: S
 
 @pytest.mark.parametrize(
     "url",
-    ["", "/api", "feather", "ftp://x.y", "https://", "https://x.y?a=1", "https://x.y#a", "https://x:99999", "http://[", 7],
+    [
+        "",
+        "/api",
+        "feather",
+        "ftp://x.y",
+        "https://",
+        "https://x.y?a=1",
+        "https://x.y#a",
+        "https://x:99999",
+        "http://[",
+        7,
+    ],
 )
 def test_a_bad_url(kind: Kind, url: Any) -> None:
     """Only an absolute http(s) URL without query and fragment will do."""
@@ -144,10 +154,13 @@ def test_what_no_request_can_be_made_of(kind: Kind, connect: Callable[..., Any],
     client = connect()
     with pytest.raises(InvalidArgumentError, match=r"'\.\.'"):
         kind.generated(get_thread, "..", client=client.api)
-    with pytest.raises(InvalidArgumentError, match="no request can be made"):
-        request = kind.client(base_url=sandbox.url).api
+
+    def request() -> None:
         if kind.asynchronous:
-            kind.run(request.get_async_httpx_client().request(method="post", url="/x", json=object()))
+            kind.run(client.api.get_async_httpx_client().request(method="post", url="/x", json=object()))
         else:
-            request.get_httpx_client().request(method="post", url="/x", json=object())
+            client.api.get_httpx_client().request(method="post", url="/x", json=object())
+
+    with pytest.raises(InvalidArgumentError, match="no request can be made"):
+        request()
     assert sandbox.requests == []

@@ -14,9 +14,6 @@ from typing import Any
 import httpx
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind, count
-from featherhq_api.api.threads import create_thread, list_messages, send_message, stream_messages
-from featherhq_api.models import CreateThreadBody, SendMessageBody
-
 from featherhq import (
     APIConnectionError,
     APIStatusError,
@@ -30,6 +27,8 @@ from featherhq import (
     ServerError,
 )
 from featherhq.sandbox import CutAfter, CutBefore, CutStream, Drip, Garbage, Sandbox, Stall, Status
+from featherhq_api.api.threads import create_thread, list_messages, send_message, stream_messages
+from featherhq_api.models import CreateThreadBody, SendMessageBody
 
 
 @pytest.mark.parametrize(
@@ -97,9 +96,7 @@ def test_max_retries(connect: Callable[..., Any], sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fault", [Stall(), Drip(0.02), Stall(after=True)], ids=repr)
-def test_a_call_does_not_outlive_its_deadline(
-    connect: Callable[..., Any], sandbox: Sandbox, fault: Any
-) -> None:
+def test_a_call_does_not_outlive_its_deadline(connect: Callable[..., Any], sandbox: Sandbox, fault: Any) -> None:
     """timeout=2 against a server that never answers, or drips, ends within 2.2 s; the POST was seen once."""
     thread = connect(timeout=2).thread(connect().threads.create(AGENT_ID).id)
     sandbox.inject("*", fault, 9)
@@ -248,6 +245,7 @@ def test_a_proxy_from_the_environment(
 ) -> None:
     """Proxies are honoured as httpx does, with our deadlines on their sockets."""
     monkeypatch.setenv("HTTP_PROXY", sandbox.url)
+    monkeypatch.setenv("NO_PROXY", "localhost")
     client = kind.client(base_url=dead_url.replace("127.0.0.1", "feather.invalid"), timeout=1, max_retries=0)
     with pytest.raises(APIStatusError) as caught:
         client.threads.get(THREAD_ID)
@@ -345,9 +343,7 @@ def test_cancelled_calls_leave_the_client_usable(sandbox: Sandbox) -> None:
     asyncio.run(program())
 
 
-def test_the_log_tells_attempts_and_retries(
-    thread: Any, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_tells_attempts_and_retries(thread: Any, sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     """A line an attempt at DEBUG, a retry at WARNING; no text, no key."""
     caplog.set_level(logging.DEBUG, "featherhq")
     sandbox.inject("sendMessage", Status(429))

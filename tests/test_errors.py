@@ -7,12 +7,9 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import featherhq
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind, count
-from featherhq_api.api.threads import get_thread, send_message
-from featherhq_api.models import SendMessageBody
-
-import featherhq
 from featherhq import (
     APIConnectionError,
     APIStatusError,
@@ -30,6 +27,8 @@ from featherhq import (
     ServerError,
 )
 from featherhq.sandbox import Body, CutAfter, CutBefore, Garbage, Html, Sandbox, Stall, Status
+from featherhq_api.api.threads import get_thread, send_message
+from featherhq_api.models import SendMessageBody
 
 CLASSES = {
     301: APIStatusError,
@@ -65,8 +64,8 @@ def test_each_status_with_each_body_is_its_own_error(
 ) -> None:
     """The class, status, code, message, request id and attempts are right, for our calls and generated ones."""
     client = connect(max_retries=0)
-    for body in BODIES:
-        sandbox.inject("*", Status(status, headers={"X-Request-Id": "r-1"}, body=BODIES[body]), 4)
+    for body, content in BODIES.items():
+        sandbox.inject("*", Status(status, headers={"X-Request-Id": "r-1"}, body=content), 4)
         _each_call_raises_its_own_error(kind, client, status, body)
 
 
@@ -75,9 +74,7 @@ def _each_call_raises_its_own_error(kind: Kind, client: Any, status: int, body: 
         lambda: client.threads.get(THREAD_ID),
         lambda: client.threads.create(AGENT_ID),
         lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
-        lambda: kind.generated(
-            send_message, THREAD_ID, client=client.api, body=SendMessageBody(message="hello")
-        ),
+        lambda: kind.generated(send_message, THREAD_ID, client=client.api, body=SendMessageBody(message="hello")),
     ]
     for call in calls:
         with pytest.raises(APIStatusError) as caught:
@@ -157,9 +154,7 @@ def test_a_success_that_cannot_be_read_is_a_decode_error(
         assert caught.value.body == (json.loads(shown) if body in {"list", "null", "string"} else shown)
 
 
-def test_what_a_call_needs_and_is_not_there_is_a_decode_error(
-    connect: Callable[..., Any], sandbox: Sandbox
-) -> None:
+def test_what_a_call_needs_and_is_not_there_is_a_decode_error(connect: Callable[..., Any], sandbox: Sandbox) -> None:
     """A thread without id, a receipt without messageId, a list without messages, a message without text."""
     client = connect()
     thread = client.thread(THREAD_ID)
@@ -221,7 +216,11 @@ def test_objects_and_arrays_are_not_taken_for_one_another() -> None:
 def test_a_refused_connection_is_repeated_and_then_told(kind: Kind, dead_url: str) -> None:
     """Nothing reached the server, so even a message is tried again; then the error says how often."""
     client = kind.client(base_url=dead_url, max_retries=1)
-    for call in (lambda: client.thread(THREAD_ID).send("hello"), lambda: client.threads.get(THREAD_ID)):
+    calls: list[Callable[[], Any]] = [
+        lambda: client.thread(THREAD_ID).send("hello"),
+        lambda: client.threads.get(THREAD_ID),
+    ]
+    for call in calls:
         with pytest.raises(APIConnectionError, match="could not connect") as caught:
             call()
         assert caught.value.attempts == 2

@@ -14,9 +14,6 @@ from uuid import uuid4
 import httpx
 import pytest
 from conftest import AGENT_ID
-from hypothesis import given
-from hypothesis import strategies as st
-
 from featherhq._models import Message
 from featherhq.sandbox import (
     Body,
@@ -35,6 +32,8 @@ from featherhq.sandbox import (
 )
 from featherhq.sandbox._contract import Operation, _as_json_schema, operations
 from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture
@@ -68,10 +67,11 @@ def test_errors_are_in_the_contracts_form(http: httpx.Client, path: str) -> None
     refused(http.get("/somewhere"), 404, "NOT_FOUND")
     allowed = http.put(f"{path}/messages")
     refused(allowed, 405, "METHOD_NOT_ALLOWED")
-    assert allowed.headers["allow"] == "POST, GET"
+    assert allowed.headers["allow"] == "GET, POST"
     refused(http.get(path, headers={"X-API-Key": "wrong"}), 401, "UNAUTHORIZED")
     messages = f"{path}/messages"
-    for body in ({}, {"message": ""}, {"message": 7}, [], None):
+    bad: list[Any] = [{}, {"message": ""}, {"message": 7}, [], None]
+    for body in bad:
         assert refused(http.post(messages, json=body), 400, "BAD_REQUEST")["message"].startswith("body: ")
     for content in (b"", b"{", b"[" * 100_000):
         refused(http.post(messages, content=content, headers={"Content-Type": "application/json"}), 400, "BAD_REQUEST")
@@ -92,7 +92,10 @@ def test_half_a_surrogate_pair_does_no_harm(http: httpx.Client, path: str) -> No
 
 def test_the_rate_limit() -> None:
     """A burst of one second's worth, then 429 with a Retry-After, then more."""
-    with Sandbox(rate_limit=5) as sandbox, httpx.Client(base_url=sandbox.url, headers={"X-API-Key": "sandbox-key"}) as http:
+    with (
+        Sandbox(rate_limit=5) as sandbox,
+        httpx.Client(base_url=sandbox.url, headers={"X-API-Key": "sandbox-key"}) as http,
+    ):
         answers = [http.get(f"/api/v1/threads/{uuid4()}") for _ in range(8)]
         assert [answer.status_code for answer in answers[:5]] == [404] * 5
         refused(answers[-1], 429, "TOO_MANY_REQUESTS")
@@ -200,7 +203,8 @@ def test_a_reply_that_comes_while_the_sandbox_ends() -> None:
             json={"message": "hello"},
             headers={"X-API-Key": sandbox.api_key},
         )
-        sandbox._server.call(lambda: [task.cancel() for task in sandbox._app._tasks] and release.set())
+        sandbox._server.call(lambda: [task.cancel() for task in sandbox._app._tasks])
+        release.set()
         sandbox.say(thread_id, "still here")
 
 
@@ -246,7 +250,7 @@ def test_faults_that_answer_in_place_of_the_work(http: httpx.Client, path: str, 
     ids=repr,
 )
 def test_faults_that_leave_the_caller_in_the_dark(
-    http: httpx.Client, path: str, sandbox: Sandbox, fault: Any, error: type[Exception], accepted: bool
+    http: httpx.Client, path: str, sandbox: Sandbox, *, fault: Any, error: type[Exception], accepted: bool
 ) -> None:
     """Real ones: the connection is cut, or nothing comes, or what comes is no HTTP."""
     sandbox.inject("sendMessage", fault)

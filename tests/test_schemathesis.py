@@ -9,24 +9,36 @@ from pathlib import Path
 
 import pytest
 from conftest import AGENT_ID
-
 from featherhq import Feather
 from featherhq.sandbox import CutStream, Sandbox
 
 ROOT = Path(__file__).parent.parent
-OPERATIONS = {"createThread", "getThread", "updateThread", "closeThread", "sendMessage", "listMessages", "streamMessages"}
+OPERATIONS = {
+    "createThread",
+    "getThread",
+    "updateThread",
+    "closeThread",
+    "sendMessage",
+    "listMessages",
+    "streamMessages",
+}
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All its checks and phases, on a thread that exists, with the contract's own words for right and wrong."""
     with Sandbox(rate_limit=None) as sandbox, Feather(sandbox.api_key, base_url=sandbox.url) as feather:
-        thread = feather.threads.create(AGENT_ID)
+        thread, closed = feather.threads.create(AGENT_ID), feather.threads.create(AGENT_ID)
         # A stream never ends by itself, and schemathesis reads answers whole.
         sandbox.inject("streamMessages", CutStream(after_events=0, clean=True), 100_000)
         config = tmp_path / "schemathesis.toml"
-        config.write_text((ROOT / "tests/data/schemathesis.toml").read_text("utf-8").replace("THREAD_ID", thread.id))
+        config.write_text(
+            (ROOT / "tests/data/schemathesis.toml")
+            .read_text("utf-8")
+            .replace("THREAD_ID", thread.id)
+            .replace("CLOSED_ID", closed.id)
+        )
         line = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
-        line += ["run", str(ROOT / "openapi.yaml"), "--url", sandbox.url, "--header", f"X-API-Key: {sandbox.api_key}"]
+        line += ["run", str(ROOT / "openapi.yaml"), "--url", sandbox.url]
         ran = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
         answered = Counter(seen.operation for seen in sandbox.requests if seen.status == 200)
     with capsys.disabled():

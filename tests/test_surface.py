@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import featherhq
 import pytest
 from conftest import AGENT_ID, THREAD_ID
-
-import featherhq
 from featherhq import AsyncFeather, AsyncThread, AsyncThreads, Feather, Thread, Threads
 from featherhq._api import WiredClient
 from featherhq._log import from_environment
+from featherhq._settings import UNCHANGED
 from featherhq.sandbox import Sandbox
 
 PACKAGE = Path(featherhq.__file__).parent
@@ -74,7 +74,7 @@ def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> N
         found["__init__"] = vars(kind)["__init__"]
         told = {}
         for name, value in found.items():
-            function = value.fget if isinstance(value, property) else value
+            function: Any = value.fget if isinstance(value, property) else value
             told["close" if kind is AsyncFeather and name == "aclose" else name] = re.sub(
                 r"Async(?=[A-Z])", "", str(inspect.signature(function))
             )
@@ -217,9 +217,7 @@ def test_the_readmes_example_works(sandbox: Sandbox) -> None:
     block = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
     assert block is not None
     environment = {**os.environ, "FEATHER_API_KEY": sandbox.api_key, "FEATHER_BASE_URL": sandbox.url}
-    ran = subprocess.run(
-        [sys.executable, "-c", block[1]], env=environment, capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", block[1]], env=environment, capture_output=True, text=True, check=True)
     assert "echo: Where is my order?" in ran.stdout
 
 
@@ -228,4 +226,4 @@ def test_threads_are_shown_by_their_ids() -> None:
     with Feather("key") as feather:
         assert repr(feather.thread(THREAD_ID)) == f"<Thread {THREAD_ID}>"
         assert repr(feather) == "<Feather for https://prod.featherhq.com>"
-    assert repr(featherhq._settings.UNCHANGED) == "UNCHANGED"  # type: ignore[attr-defined]
+    assert repr(UNCHANGED) == "UNCHANGED"

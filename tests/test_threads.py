@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from conftest import AGENT_ID, Kind, count
-
 from featherhq import (
     APIConnectionError,
     APITimeoutError,

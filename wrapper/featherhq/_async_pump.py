@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -29,20 +29,19 @@ class AsyncPump:
     async def run(self, plan: Plan[T]) -> T:
         """Run a plan to its end. Streams that it has opened are closed with it."""
         async with AsyncExitStack() as streams:
-            result: object = None
+            result: Any = None
             while True:
                 try:
                     step = plan.send(result)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
-                match step:
-                    case Sleep():
-                        await asyncio.sleep(step.seconds)
-                        result = None
-                    case Exchange():
-                        result = await self._exchange(step, streams)
-                    case ReadStream():
-                        result = await self._read(step)
+                if isinstance(step, Sleep):
+                    await asyncio.sleep(step.seconds)
+                    result = None
+                elif isinstance(step, Exchange):
+                    result = await self._exchange(step, streams)
+                else:
+                    result = await self._read(step)
 
     async def aclose(self) -> None:
         """Close the connections, but for those of a client that was handed in."""

@@ -6,7 +6,7 @@ A plan (see `_steps.py`), written once for threads and for tasks.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
@@ -75,7 +75,7 @@ def attempts(
             continue
         decision = retry.next(outcome, now, settings.wall_clock())
         if decision is None:
-            return outcome
+            return cast("Answer", outcome)
         if isinstance(decision, GiveUp):
             return decision
         logger.warning("%s %s: %s; again in %.2f s", method, path, _told(outcome), decision.delay)

@@ -45,7 +45,7 @@ class FeatherError(Exception):
         self,
         message: str,
         *,
-        hint: str | None = None,
+        hint: str,
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -54,8 +54,7 @@ class FeatherError(Exception):
         self.method = method
         self.url = url
         self.attempts = attempts
-        if hint is not None:
-            self.add_note(hint)
+        self.add_note(hint)
 
     def __reduce__(self) -> tuple[Callable[..., FeatherError], tuple[Any, ...]]:
         # The default calls the class with `args` alone, and most of these need more than that.
@@ -109,7 +108,7 @@ class APIStatusError(FeatherError):
         body: object,
         headers: Mapping[str, str],
         retry_after: float | None,
-        hint: str | None = None,
+        hint: str,
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -166,7 +165,7 @@ class ResponseDecodeError(FeatherError):
         *,
         status_code: int,
         body: object,
-        hint: str | None = None,
+        hint: str,
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -192,7 +191,7 @@ class DeliveryUnknownError(FeatherError):
         *,
         thread_id: str,
         text: str,
-        hint: str | None = None,
+        hint: str,
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -216,7 +215,7 @@ class ReplyTimeoutError(FeatherError, TimeoutError):
         *,
         thread_id: str,
         message_id: str,
-        hint: str | None = None,
+        hint: str,
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,

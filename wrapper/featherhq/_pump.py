@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -32,20 +32,19 @@ class Pump:
     def run(self, plan: Plan[T]) -> T:
         """Run a plan to its end. Streams that it has opened are closed with it."""
         with ExitStack() as streams:
-            result: object = None
+            result: Any = None
             while True:
                 try:
                     step = plan.send(result)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
-                match step:
-                    case Sleep():
-                        time.sleep(step.seconds)
-                        result = None
-                    case Exchange():
-                        result = self._exchange(step, streams)
-                    case ReadStream():
-                        result = self._read(step)
+                if isinstance(step, Sleep):
+                    time.sleep(step.seconds)
+                    result = None
+                elif isinstance(step, Exchange):
+                    result = self._exchange(step, streams)
+                else:
+                    result = self._read(step)
 
     def close(self) -> None:
         """Close the connections, but for those of a client that was handed in."""

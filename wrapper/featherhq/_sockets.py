@@ -9,6 +9,8 @@ httpx's own timeouts remain.
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-_until: Final[ContextVar[float | None]] = ContextVar("featherhq_until", default=None)
+_until: Final = ContextVar("featherhq_until", default=math.inf)
 
 
 @contextmanager
@@ -44,13 +46,11 @@ def install(client: httpx.Client) -> None:
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    until = _until.get()
-    if until is None:
-        return timeout
-    left = until - time.monotonic()
+    """What an operation may take: its own timeout, and no more than is left of the call's time."""
+    left = _until.get() - time.monotonic()
     if left <= 0:
         raise error
-    return left if timeout is None else min(timeout, left)
+    return timeout if timeout is not None and timeout < left else min(left, threading.TIMEOUT_MAX)
 
 
 class _Backend(httpcore.NetworkBackend):
