@@ -87,6 +87,15 @@ def test_ask_without_a_stream_looks_into_the_history(kind: Kind, fault: Any, new
         assert thread.ask("hello").text == "1 hello"
 
 
+def test_ask_looks_through_all_pages_of_the_history(kind: Kind, sandbox: Sandbox) -> None:
+    """A reply behind more than a page of older messages is found."""
+    thread = kind.client(base_url=sandbox.url, timeout=5).threads.create(AGENT_ID)
+    for number in range(120):
+        sandbox.say(thread.id, str(number))
+    sandbox.inject("streamMessages", Status(404))
+    assert thread.ask("hello").text == "echo: hello"
+
+
 def test_ask_survives_a_stalled_stream(kind: Kind, sandbox: Sandbox) -> None:
     """A stream that never opens takes a part of the time; the message is sent all the same."""
     thread = kind.client(base_url=sandbox.url, timeout=3, max_retries=0).threads.create(AGENT_ID)
