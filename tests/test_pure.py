@@ -15,8 +15,7 @@ from featherhq._replies import History, agent_message, first_reply, oldest_first
 from featherhq._retry import Again, Deadline, Fate, GiveUp, Retry, fate_of, read_retry_after
 from featherhq._sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
 from featherhq._steps import Answer, Failure
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 def decode(*chunks: bytes) -> list[Event]:

@@ -32,8 +32,7 @@ from featherhq.sandbox import (
 )
 from featherhq.sandbox._contract import Operation, _as_json_schema, operations
 from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 @pytest.fixture

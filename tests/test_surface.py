@@ -227,3 +227,9 @@ def test_threads_are_shown_by_their_ids() -> None:
         assert repr(feather.thread(THREAD_ID)) == f"<Thread {THREAD_ID}>"
         assert repr(feather) == "<Feather for https://prod.featherhq.com>"
     assert repr(UNCHANGED) == "UNCHANGED"
+
+
+def test_tracebacks_name_things_as_users_import_them() -> None:
+    """featherhq.NotFoundError, not where it happens to be defined."""
+    public = [getattr(featherhq, name) for name in featherhq.__all__]
+    assert {thing.__module__ for thing in public if isinstance(thing, type)} == {"featherhq"}

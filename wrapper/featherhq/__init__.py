@@ -61,4 +61,9 @@ __all__ = [
     "__version__",
 ]
 
+# Tracebacks and pickles name things as users import them.
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__
+
 _log_from_environment()

@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import frozen
 from featherhq_api.api.threads import (
     close_thread as api_close_thread,
-)
-from featherhq_api.api.threads import (
     create_thread as api_create_thread,
-)
-from featherhq_api.api.threads import (
     get_thread as api_get_thread,
-)
-from featherhq_api.api.threads import (
     list_messages as api_list_messages,
-)
-from featherhq_api.api.threads import (
     send_message as api_send_message,
-)
-from featherhq_api.api.threads import (
     stream_messages as api_stream_messages,
-)
-from featherhq_api.api.threads import (
     update_thread as api_update_thread,
 )
 from featherhq_api.models import (
@@ -33,9 +21,9 @@ from featherhq_api.models import (
     ListMessagesDirection,
     ListMessagesStatus,
     SendMessageBody,
+    Thread as ThreadDetails,
     UpdateThreadBody,
 )
-from featherhq_api.models import Thread as ThreadDetails
 from featherhq_api.types import UNSET
 
 from featherhq import _arguments
