@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,15 +55,18 @@ class Server:
         except OSError as error:
             listener.close()
             raise OSError(error.errno, f"{_HOST}:{port}: {error.strerror}") from None
-        started = threading.Event()
-        self._thread = threading.Thread(
-            target=asyncio.run,
-            args=(self._serve(make_app, listener, started),),
-            name="feather-sandbox",
-            daemon=True,
-        )
+        started: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                asyncio.run(self._serve(make_app, listener, started))
+            except Exception as error:  # noqa: BLE001 - it is raised where start() waits
+                listener.close()
+                started.set_exception(error)
+
+        self._thread = threading.Thread(target=run, name="feather-sandbox", daemon=True)
         self._thread.start()
-        started.wait()
+        started.result()
         return f"http://{_HOST}:{listener.getsockname()[1]}"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -81,9 +85,7 @@ class Server:
             self._thread.join()
             self._thread = None
 
-    async def _serve(
-        self, make_app: Callable[[], Starlette], listener: socket.socket, started: threading.Event
-    ) -> None:
+    async def _serve(self, make_app: Callable[[], Starlette], listener: socket.socket, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         transports = self.transports
 
@@ -123,7 +125,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, started: Future[None]) -> None:
         super().__init__(config)
         self._accepting = started
         self._leaving = asyncio.Event()
@@ -149,4 +151,4 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._accepting.set()
+        self._accepting.set_result(None)
