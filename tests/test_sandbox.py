@@ -258,9 +258,20 @@ def test_faults_that_leave_the_caller_in_the_dark(
     sandbox.inject("sendMessage", fault)
     with pytest.raises(error):
         http.post(f"{path}/messages", json={"message": "hello"}, timeout=0.3)
+    assert http.get(path).status_code == 200
     inbound = [one for one in sandbox.messages(path.rpartition("/")[2]) if one.direction == "INBOUND"]
     assert len(inbound) == accepted
-    assert sandbox.requests[-1].status is None
+    assert next(seen.status for seen in sandbox.requests if seen.operation == "sendMessage") is None
+
+
+def test_a_stall_outlives_its_caller(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """A server that was slow does the work all the same; its caller must not take silence for a refusal."""
+    sandbox.inject("sendMessage", Stall(0.2))
+    with pytest.raises(httpx.ReadTimeout):
+        http.post(f"{path}/messages", json={"message": "late"}, timeout=0.05)
+    sandbox.inject("listMessages", Stall(0.3))
+    listed = http.get(f"{path}/messages").json()["thread"]["messages"]
+    assert "late" in [message["messageBody"] for message in listed]
     assert http.get(path).status_code == 200
 
 

@@ -53,7 +53,7 @@ class RecordedRequest:
         headers: The headers, without the key.
         body: The body.
         at: When it came, in seconds since 1970.
-        status: The status it was answered with; `None` while, or if, it is not answered.
+        status: The status it was answered with, heard or not; `None` while, or if, it is not answered.
     """
 
     operation: str
@@ -135,15 +135,15 @@ class App:
             return await self._cut(scope)
         if isinstance(fault, _faults.Garbage):
             return await self._write_raw(scope, [_NOT_HTTP])
-        if isinstance(fault, _faults.Stall) and not fault.after:
-            await _stall(fault, receive)
+        if isinstance(fault, _faults.Stall) and not fault.after and not await _stall(fault, receive):
+            return None
         response = _instead(fault) or self._checked(request, known, operation)
         if response is None and operation is not None:
             response = self._answer(request, operation, body, fault)
         if isinstance(fault, _faults.CutAfter):
             return await self._cut(scope)
-        if isinstance(fault, _faults.Stall) and fault.after:
-            await _stall(fault, receive)
+        if isinstance(fault, _faults.Stall) and fault.after and not await _stall(fault, receive):
+            return None
         if response is None:
             recorded.status = HTTPStatus.OK
             return await self._stream(request, fault, send)
@@ -367,10 +367,13 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return _json(status, body, headers)
 
 
-async def _stall(fault: _faults.Stall, receive: Receive) -> None:
-    gone = asyncio.create_task(_disconnected(receive))
-    await asyncio.wait({gone}, timeout=fault.seconds)
-    gone.cancel()
+async def _stall(fault: _faults.Stall, receive: Receive) -> bool:
+    """Say nothing for a while; whether there is anything to be said afterwards."""
+    if fault.seconds is None:
+        await _disconnected(receive)
+        return False
+    await asyncio.sleep(fault.seconds)
+    return True
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -43,7 +43,7 @@ class Stall:
     """Say nothing.
 
     Attributes:
-        seconds: Then answer as usual; `None`: until the caller goes away or the sandbox ends.
+        seconds: Then go on as usual, whether or not the caller is still there; `None`: for good.
         after: Whether the work is done before.
     """
 
