@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from featherhq import AsyncFeather, AsyncThread, AsyncThreads, Feather
+from featherhq import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads, Feather
 from featherhq.sandbox import Sandbox
 
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
@@ -36,6 +36,15 @@ class Blocking:
 
         return call
 
+    def __enter__(self) -> Any:
+        return self._face(self.target.__aenter__())
+
+    def __exit__(self, *error: object) -> None:
+        self._face(self.target.__aexit__(*error))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._each(aiter(self.target))
+
     def _face(self, value: Any) -> Any:
         if inspect.isawaitable(value):
 
@@ -45,7 +54,7 @@ class Blocking:
             return self._face(self._runner.run(wait()))
         if inspect.isasyncgen(value):
             return self._each(value)
-        if isinstance(value, AsyncFeather | AsyncThread | AsyncThreads):
+        if isinstance(value, AsyncFeather | AsyncThread | AsyncThreads | AsyncConversation):
             return Blocking(value, self._runner)
         return value
 

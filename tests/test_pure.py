@@ -8,16 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import evolve
-from featherhq import _operations
-from featherhq._errors import FeatherError, ReplyTimeoutError, phrase
+from featherhq._errors import FeatherError, phrase
 from featherhq._limit import RateLimit
 from featherhq._models import Message, read_id, read_message, read_time
-from featherhq._replies import History, agent_message, first_reply, oldest_first
+from featherhq._replies import History, agent_message, oldest_first
 from featherhq._retry import Again, Deadline, Fate, GiveUp, Retry, fate_of, read_retry_after
-from featherhq._settings import Settings
 from featherhq._sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
-from featherhq._steps import Answer, Exchange, Failure, ReadStream
+from featherhq._steps import Answer, Failure
 from hypothesis import given, strategies as st
 
 
@@ -137,14 +134,6 @@ def test_messages_without_times_keep_the_servers_order() -> None:
     assert oldest_first(mixed) == mixed[::-1]
 
 
-def test_the_first_reply() -> None:
-    """The agent's first message after ours, and none before it."""
-    history = [message(1), message(2, direction="INBOUND"), message(3, direction="INBOUND"), message(4), message(5)]
-    assert first_reply(history, "2") == history[3]
-    assert first_reply(history, "5") is None
-    assert first_reply(history, "none") is None
-
-
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -246,23 +235,3 @@ def test_phrases() -> None:
     """Also for statuses that the standard library does not know."""
     assert phrase(404) == "Not Found"
     assert phrase(522) == "Unknown status"
-
-
-def test_heartbeats_hold_no_ask_past_its_deadline() -> None:
-    """The core looks at its clock after each thing the stream brings, whatever the sockets below make of time."""
-    now = 0.0
-    settings = evolve(
-        Settings.read("key", base_url=None, timeout=10, max_retries=0, rate_limit=None, headers=None),
-        clock=lambda: now,
-    )
-    plan = _operations.ask(settings, "1", "hello", settings.deadline(None))
-    stream = Answer(200, {"content-type": "text/event-stream"}, stream=iter(()))
-    assert isinstance(next(plan), Exchange)
-    assert isinstance(plan.send(stream), Exchange)
-    assert plan.send(Answer(200, {}, b'{"messageId": "7"}')) == ReadStream(stream.stream, 10)
-    now = 4.0
-    assert plan.send(b": heartbeat\n\n") == ReadStream(stream.stream, 6)
-    now = 12.0
-    with pytest.raises(ReplyTimeoutError) as caught:
-        plan.send(b": heartbeat\n\n")
-    assert caught.value.message_id == "7"

@@ -16,7 +16,16 @@ from typing import Any
 import featherhq
 import pytest
 from conftest import AGENT_ID, THREAD_ID
-from featherhq import AsyncFeather, AsyncThread, AsyncThreads, Feather, Thread, Threads
+from featherhq import (
+    AsyncConversation,
+    AsyncFeather,
+    AsyncThread,
+    AsyncThreads,
+    Conversation,
+    Feather,
+    Thread,
+    Threads,
+)
 from featherhq._api import WiredClient
 from featherhq._log import from_environment
 from featherhq._settings import UNCHANGED
@@ -26,7 +35,7 @@ PACKAGE = Path(featherhq.__file__).parent
 ROOT = Path(__file__).parent.parent
 TWINS = ["_client.py", "_async_client.py", "_pump.py", "_async_pump.py"]
 PURE = ["_retry.py", "_replies.py", "_sse.py", "_models.py", "_limit.py", "_steps.py", "_arguments.py", "_call.py"]
-PURE += ["sandbox/_state.py"]
+PURE += ["_talk.py", "_lookup.py", "_deliveries.py", "_conversation.py", "_operations.py", "sandbox/_state.py"]
 
 pytest_plugins = ["pytester"]
 
@@ -37,6 +46,7 @@ def test_the_names_that_users_import() -> None:
         "APIConnectionError",
         "APIStatusError",
         "APITimeoutError",
+        "AsyncConversation",
         "AsyncFeather",
         "AsyncThread",
         "AsyncThreads",
@@ -44,6 +54,7 @@ def test_the_names_that_users_import() -> None:
         "BadRequestError",
         "ConfigurationError",
         "ConflictError",
+        "Conversation",
         "DeliveryUnknownError",
         "Feather",
         "FeatherError",
@@ -64,7 +75,8 @@ def test_the_names_that_users_import() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sync", "asynchronous"), [(Feather, AsyncFeather), (Threads, AsyncThreads), (Thread, AsyncThread)]
+    ("sync", "asynchronous"),
+    [(Feather, AsyncFeather), (Threads, AsyncThreads), (Thread, AsyncThread), (Conversation, AsyncConversation)],
 )
 def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> None:
     """Name for name, argument for argument, default for default."""
@@ -75,7 +87,7 @@ def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> N
         told = {}
         for name, value in found.items():
             function: Any = value.fget if isinstance(value, property) else value
-            told["close" if kind is AsyncFeather and name == "aclose" else name] = re.sub(
+            told["close" if kind in {AsyncFeather, AsyncConversation} and name == "aclose" else name] = re.sub(
                 r"Async(?=[A-Z])", "", str(inspect.signature(function))
             )
         return told
@@ -112,7 +124,7 @@ def test_an_import_brings_no_more_than_it_needs() -> None:
 
 def test_nobody_is_told_to_import_generated_code_by_hand() -> None:
     """Every httpx name in a public signature is http_client's."""
-    for kind in (Feather, AsyncFeather, Thread, AsyncThread, Threads, AsyncThreads):
+    for kind in (Feather, AsyncFeather, Thread, AsyncThread, Threads, AsyncThreads, Conversation, AsyncConversation):
         for name, value in vars(kind).items():
             if inspect.isfunction(value) and not name.startswith("_"):
                 assert "httpx" not in str(inspect.signature(value))

@@ -9,8 +9,8 @@
 An independent client: not made or endorsed by the vendor.
 """
 
-from featherhq._async_client import AsyncFeather, AsyncThread, AsyncThreads
-from featherhq._client import Feather, Thread, Threads
+from featherhq._async_client import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads
+from featherhq._client import Conversation, Feather, Thread, Threads
 from featherhq._errors import (
     APIConnectionError,
     APIStatusError,
@@ -37,6 +37,7 @@ __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncConversation",
     "AsyncFeather",
     "AsyncThread",
     "AsyncThreads",
@@ -44,6 +45,7 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "ConflictError",
+    "Conversation",
     "DeliveryUnknownError",
     "Feather",
     "FeatherError",

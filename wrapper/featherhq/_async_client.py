@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from featherhq import _arguments, _operations
 from featherhq._api import WiredClient
 from featherhq._async_pump import AsyncPump
+from featherhq._conversation import Dialogue
 from featherhq._operations import Listing
 from featherhq._replies import History
 from featherhq._settings import (
@@ -211,7 +212,19 @@ class AsyncThread:
             FeatherError: as `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return await self._pump.run(_operations.ask(self._settings, self.id, text, deadline))
+        async with self._pump.line() as line:
+            plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
+            return await self._pump.run(plan, line)
+
+    def conversation(self) -> AsyncConversation:
+        """A conversation over one live connection, for the time of an `async with` block.
+
+        async with thread.conversation() as chat:
+            await chat.send("And when will it arrive?")
+            async for message in chat:
+                ...
+        """
+        return AsyncConversation(self._settings, self._pump, self.id)
 
     def messages(
         self,
@@ -280,3 +293,72 @@ class AsyncThread:
         """
         self.details = await self._pump.run(_operations.get_thread(self._settings, self.id))
         return self
+
+
+class AsyncConversation:
+    """New messages of a thread as they come, and messages sent, over one live connection.
+
+    Each of the agent's messages that Feather makes while the block lasts is handed out once, and in order, whatever the
+    connection does: it is opened again when it ends, breaks or falls silent, what it has missed is looked up
+    in the thread's history, and where there is no event stream the history is looked at instead.
+
+    One task at a time may wait for messages; `send` may be called from any.
+    """
+
+    def __init__(self, settings: Settings, pump: AsyncPump, thread_id: str) -> None:
+        self._settings = settings
+        self._pump = pump
+        self._line = pump.line()
+        self._dialogue = Dialogue(settings, thread_id)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._pump.run(self._dialogue.open(), self._line)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End it, with the connection; whoever iterates over it comes to an end."""
+        self._dialogue.close()
+        await self._line.aclose()
+
+    async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+        """As `AsyncThread.send`."""
+        deadline = self._settings.deadline(timeout)
+        return await self._pump.run(self._dialogue.send(text, deadline))
+
+    async def ask(self, text: str, *, timeout: float | None = None) -> Message:
+        """Send a user's message and wait for the agent's first message after it.
+
+        Messages that came before are left for iteration, as are those that follow the reply.
+
+        Raises:
+            ReplyTimeoutError: the message was accepted, and no reply came in time.
+            FeatherError: as `send`.
+        """
+        deadline = self._settings.deadline(timeout)
+        return await self._pump.run(self._dialogue.ask(text, deadline), self._line)
+
+    def replies(self, timeout: float | None = None) -> AsyncIterator[Message]:
+        """The agent's messages as they come.
+
+        Args:
+            timeout: Ends, without an error, after so many seconds with nothing new; `None` goes on until closed.
+
+        Raises:
+            InvalidArgumentError: it is no number of seconds above 0.
+            FeatherError: they cannot be had (the key is refused, the thread is gone); what may pass is waited for.
+        """
+        return self._each(None if timeout is None else _arguments.seconds("timeout", timeout))
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self.replies()
+
+    async def _each(self, patience: float | None) -> AsyncIterator[Message]:
+        while (message := await self._pump.run(self._dialogue.next(patience), self._line)) is not None:
+            yield message

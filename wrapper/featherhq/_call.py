@@ -13,7 +13,7 @@ from attrs import evolve
 from featherhq._arguments import KEY_HEADER
 from featherhq._errors import InvalidArgumentError
 from featherhq._log import logger
-from featherhq._retry import Deadline, GiveUp, Retry
+from featherhq._retry import Deadline, GiveUp, Retry, read_date
 from featherhq._settings import USER_AGENT, Settings
 from featherhq._steps import Answer, Exchange, Failure, Plan, Sleep
 
@@ -42,13 +42,28 @@ def call(
 
 
 def attempts(
-    settings: Settings, request: Mapping[str, Any], deadline: Deadline, *, streaming: bool = False
+    settings: Settings,
+    request: Mapping[str, Any],
+    deadline: Deadline,
+    *,
+    streaming: bool = False,
+    retry: Retry | None = None,
+    reserving: bool = False,
 ) -> Plan[Answer | GiveUp]:
-    """As `call`, but what is no success is handed back, for those who would look into it first."""
+    """As `call`, but what is no success is handed back, for those who would look into it first.
+
+    Args:
+        settings: The client's.
+        request: As in `call`.
+        deadline: When it has to be over.
+        streaming: As in `call`.
+        retry: The attempts of an earlier call, where this one goes on with them.
+        reserving: Whether each attempt leaves some of the time, to find out what became of it.
+    """
     method, path = request["method"].upper(), request["url"]
     if not {".", ".."}.isdisjoint(path.split("/")):
         raise InvalidArgumentError(f"no id is '.' or '..': {path}", hint="Nothing was sent.")
-    retry = Retry(method, settings.base_url + path, settings.max_retries, deadline, settings.random)
+    retry = retry or Retry(method, settings.base_url + path, settings.max_retries, deadline, settings.random)
     renewed = False
     while True:
         if settings.limit is not None:
@@ -60,11 +75,13 @@ def attempts(
                 yield Sleep(wait)
         key = settings.key.current()
         began = settings.clock()
+        until = deadline.reserved(began) if reserving else deadline
         outcome: Answer | Failure = yield Exchange(
-            _complete(settings, request, key, streaming=streaming), deadline.attempt(began), streaming
+            _complete(settings, request, key, streaming=streaming), until.attempt(began), streaming
         )
         now = settings.clock()
         if isinstance(outcome, Answer):
+            settings.deliveries.heard_time(read_date(outcome.headers.get("date")), now)
             outcome = evolve(outcome, method=method, url=retry.url, attempts=retry.attempts + 1, secret=key)
         logger.debug("%s %s: %s in %.0f ms", method, path, _told(outcome), (now - began) * 1000)
         if _is_unauthorized(outcome) and not renewed and settings.key.renew(key):

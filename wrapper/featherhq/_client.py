@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from featherhq import _arguments, _operations
 from featherhq._api import WiredClient
+from featherhq._conversation import Dialogue
 from featherhq._operations import Listing
 from featherhq._pump import Pump
 from featherhq._replies import History
@@ -210,7 +211,19 @@ class Thread:
             FeatherError: as `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return self._pump.run(_operations.ask(self._settings, self.id, text, deadline))
+        with self._pump.line() as line:
+            plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
+            return self._pump.run(plan, line)
+
+    def conversation(self) -> Conversation:
+        """A conversation over one live connection, for the time of a `with` block.
+
+        with thread.conversation() as chat:
+            chat.send("And when will it arrive?")
+            for message in chat:
+                ...
+        """
+        return Conversation(self._settings, self._pump, self.id)
 
     def messages(
         self,
@@ -278,3 +291,72 @@ class Thread:
         """
         self.details = self._pump.run(_operations.get_thread(self._settings, self.id))
         return self
+
+
+class Conversation:
+    """New messages of a thread as they come, and messages sent, over one live connection.
+
+    Each of the agent's messages that Feather makes while the block lasts is handed out once, and in order, whatever the
+    connection does: it is opened again when it ends, breaks or falls silent, what it has missed is looked up
+    in the thread's history, and where there is no event stream the history is looked at instead.
+
+    One thread at a time may wait for messages; `send` may be called from any.
+    """
+
+    def __init__(self, settings: Settings, pump: Pump, thread_id: str) -> None:
+        self._settings = settings
+        self._pump = pump
+        self._line = pump.line()
+        self._dialogue = Dialogue(settings, thread_id)
+
+    def __enter__(self) -> Self:
+        try:
+            self._pump.run(self._dialogue.open(), self._line)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, with the connection; whoever iterates over it comes to an end."""
+        self._dialogue.close()
+        self._line.close()
+
+    def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+        """As `Thread.send`."""
+        deadline = self._settings.deadline(timeout)
+        return self._pump.run(self._dialogue.send(text, deadline))
+
+    def ask(self, text: str, *, timeout: float | None = None) -> Message:
+        """Send a user's message and wait for the agent's first message after it.
+
+        Messages that came before are left for iteration, as are those that follow the reply.
+
+        Raises:
+            ReplyTimeoutError: the message was accepted, and no reply came in time.
+            FeatherError: as `send`.
+        """
+        deadline = self._settings.deadline(timeout)
+        return self._pump.run(self._dialogue.ask(text, deadline), self._line)
+
+    def replies(self, timeout: float | None = None) -> Iterator[Message]:
+        """The agent's messages as they come.
+
+        Args:
+            timeout: Ends, without an error, after so many seconds with nothing new; `None` goes on until closed.
+
+        Raises:
+            InvalidArgumentError: it is no number of seconds above 0.
+            FeatherError: they cannot be had (the key is refused, the thread is gone); what may pass is waited for.
+        """
+        return self._each(None if timeout is None else _arguments.seconds("timeout", timeout))
+
+    def __iter__(self) -> Iterator[Message]:
+        return self.replies()
+
+    def _each(self, patience: float | None) -> Iterator[Message]:
+        while (message := self._pump.run(self._dialogue.next(patience), self._line)) is not None:
+            yield message

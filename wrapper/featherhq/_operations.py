@@ -28,37 +28,41 @@ from featherhq_api.types import UNSET
 
 from featherhq import _arguments
 from featherhq._call import attempts, call
+from featherhq._deliveries import Verdict
 from featherhq._errors import (
     AuthenticationError,
+    ConfigurationError,
     DeliveryUnknownError,
     FeatherError,
     NotFoundError,
     PermissionDeniedError,
-    ReplyTimeoutError,
 )
 from featherhq._log import logger
-from featherhq._models import Message, SentMessage, read_id, read_message
-from featherhq._replies import History, agent_message, first_reply
-from featherhq._retry import Fate, GiveUp
-from featherhq._sse import EventDecoder, EventTooLargeError
-from featherhq._steps import Answer, Failure, ReadStream, Sleep
+from featherhq._lookup import Lookup
+from featherhq._models import INBOUND, Message, SentMessage, read_id, read_message
+from featherhq._retry import Fate, GiveUp, Retry
+from featherhq._steps import Answer, Sleep
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from featherhq._deliveries import Sending
     from featherhq._retry import Deadline
     from featherhq._settings import Settings
     from featherhq._steps import Plan
 
-# Of an `ask`'s time, what opening the stream may take before polling has to do.
-_STREAM_SHARE: Final = 1 / 3
-# Seconds between two looks at the history where there is no stream: soon at first, then seldom.
-_FIRST_POLL: Final = 0.5
-_POLL_GROWTH: Final = 1.5
-_LONGEST_POLL: Final = 5.0
+# All in seconds. A list may lag: what it does not show after this long is not there.
+_GRACE: Final = 2.0
+# Between the looks for a message of unknown fate: within the grace, and then until the deadline.
+_PAUSES: Final = (0.2, 0.6, 1.25, 1.0, 2.0, 4.0)
+_LONGEST_PAUSE: Final = 5.0
+# How long before the deadline the last look begins.
+_LAST_LOOK: Final = 0.25
+# Of the time that is left, what one look may take, so that a history that says nothing leaves time for another.
+_LOOK_SHARE: Final = 1 / 2
 
-# Errors that another look will not mend.
-_LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError)
+LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError)
+"""Errors that another look will not mend."""
 
 _DIRECTIONS: Final = tuple(ListMessagesDirection)
 _STATUSES: Final = tuple(ListMessagesStatus)
@@ -158,7 +162,10 @@ def list_messages(settings: Settings, listing: Listing, cursor: str | None, dead
 
 
 def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Plan[SentMessage]:
-    """Send a user's message, at most once.
+    """Send a user's message, once.
+
+    Where it is unknown whether it has arrived, it is looked for in the thread before anything else is done. It is
+    sent again only where the server was done with it and the thread does not show it.
 
     Raises:
         DeliveryUnknownError: nobody can tell whether it has arrived.
@@ -168,12 +175,34 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
     request = api_send_message._get_kwargs(  # noqa: SLF001
         _in_path(thread_id), body=SendMessageBody(message=message)
     )
-    outcome = yield from attempts(settings, request, deadline)
-    if isinstance(outcome, GiveUp):
-        raise _undelivered(outcome, thread_id, message)
-    receipt = outcome.data()
+    url = settings.base_url + request["url"]
+    retry = Retry("POST", url, settings.max_retries, deadline, settings.random)
+    with settings.deliveries.sending(thread_id, message, settings.clock()) as sending:
+        while True:
+            outcome = yield from attempts(settings, request, deadline, retry=retry, reserving=True)
+            if isinstance(outcome, Answer):
+                sent = _receipt(outcome, thread_id)
+                settings.deliveries.confirm(sending, sent.message_id, settings.clock())
+                return sent
+            if outcome.fate is not Fate.UNKNOWN:
+                raise outcome.error
+            sending.waiting, sending.finished = False, outcome.finished
+            logger.warning("%s; looking whether it has arrived", outcome.error)
+            found = yield from _find(settings, sending, deadline)
+            if isinstance(found, Message):
+                return SentMessage(found.id, thread_id, found.status, reconciled=True)
+            delay = retry.once_more(settings.clock(), _GRACE) if found is Verdict.ABSENT else None
+            if delay is None:
+                raise _undelivered(outcome, found, thread_id, message)
+            logger.warning("POST %s: it has not arrived; sending it again", url)
+            yield Sleep(delay)
+            sending.waiting, sending.finished = True, False
+
+
+def _receipt(answer: Answer, thread_id: str) -> SentMessage:
+    receipt = answer.data()
     if not isinstance(receipt, dict) or (message_id := read_id(receipt.get("messageId"))) is None:
-        raise outcome.not_as_promised("no messageId (the message was accepted: do not send it again)")
+        raise answer.not_as_promised("no messageId (the message was accepted: do not send it again)")
     status, expires = receipt.get("status"), receipt.get("windowExpiresIn")
     return SentMessage(
         message_id=message_id,
@@ -183,104 +212,71 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
     )
 
 
-def ask(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Plan[Message]:
-    """Send a user's message and wait for the agent's first message after it.
+def _find(settings: Settings, sending: Sending, deadline: Deadline) -> Plan[Message | Verdict]:
+    """Look for a message of unknown fate: the message, or what can be said of it.
 
-    The stream is opened before the message is sent, so that a reply that comes at once is not missed.
-    Where there is no stream, or it breaks, the thread's history is looked at instead.
-
-    Raises:
-        ReplyTimeoutError: the message was accepted, and no reply came in time.
-        FeatherError: as `send`.
+    `ABSENT` means that the server was done with it, and that the thread did not show it at the end of the grace.
+    Where the server may still be at work on it, or the history tells nothing, the look goes on until the deadline.
     """
-    _arguments.text("text", text)
-    stream = yield from _open_stream(settings, thread_id, deadline)
-    sent = yield from send(settings, thread_id, text, deadline)
-    if stream is not None:
-        reply = yield from _from_stream(settings, stream, deadline)
-        if reply is not None:
-            return reply
-    return (yield from _from_history(settings, thread_id, sent, deadline))
-
-
-def _open_stream(settings: Settings, thread_id: str, deadline: Deadline) -> Plan[Answer | None]:
-    request = api_stream_messages._get_kwargs(_in_path(thread_id))  # noqa: SLF001
-    share = deadline.share(settings.clock(), _STREAM_SHARE)
-    outcome = yield from attempts(settings, request, share, streaming=True)
-    if isinstance(outcome, Answer):
-        if outcome.stream is not None:
-            return outcome
-        logger.warning("stream: %d without an event stream; polling instead", outcome.status_code)
-        return None
-    if outcome.fate is Fate.NEVER_SENT or isinstance(outcome.error, AuthenticationError):
-        # The message would fare no better, and nothing was sent yet.
-        raise outcome.error
-    logger.warning("stream: %s; polling instead", outcome.error)
-    return None
-
-
-def _from_stream(settings: Settings, stream: Answer, deadline: Deadline) -> Plan[Message | None]:
-    """The first message that the stream brings; `None` where it ends or breaks before."""
-    decoder = EventDecoder()
-    while left := deadline.remaining(settings.clock()):
-        chunk = yield ReadStream(stream.stream, left)
-        if isinstance(chunk, Failure) or not chunk:
-            told = chunk.reason if isinstance(chunk, Failure) else "it ended"
-            logger.warning("stream: %s; polling instead", told)
-            return None
-        try:
-            for event in decoder.feed(chunk):
-                message = agent_message(event)
-                if message is not None:
-                    return message
-        except EventTooLargeError as error:
-            logger.warning("stream: %s; polling instead", error)
-            return None
-    return None
-
-
-def _from_history(settings: Settings, thread_id: str, sent: SentMessage, deadline: Deadline) -> Plan[Message]:
-    """The first of the agent's messages after the one that was sent, by looking again and again."""
-    pause, trouble = _FIRST_POLL, None
-    while deadline.remaining(settings.clock()):
-        try:
-            history = yield from _whole_history(settings, Listing(thread_id), deadline)
-            reply, trouble = first_reply(history, sent.message_id), None
-        except FeatherError as error:
-            # Kept for the end: what counts then is that the message was accepted.
-            reply, trouble = None, error
-        if reply is not None:
-            return reply
-        if isinstance(trouble, _LASTING):
-            break
-        yield Sleep(min(pause, deadline.remaining(settings.clock())))
-        pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
-    raise ReplyTimeoutError(
-        f"thread {thread_id}: message {sent.message_id} was accepted, and no reply came in time",
-        thread_id=thread_id,
-        message_id=sent.message_id,
-        hint="Do not send it again. The reply may still come: thread.messages() will show it; or raise timeout=.",
-    ) from trouble
-
-
-def _whole_history(settings: Settings, listing: Listing, deadline: Deadline) -> Plan[list[Message]]:
-    history, messages = History(), []
+    trusted_from = settings.clock() + _GRACE
+    pauses = iter(_PAUSES)
+    last: str | None = None
     while True:
-        page = yield from list_messages(settings, listing, history.next_cursor, deadline)
-        messages += history.add(page.messages, page.next_cursor)
-        if history.next_cursor is None:
-            return messages
+        began = settings.clock()
+        verdict: Message | Verdict = Verdict.UNSURE
+        try:
+            lookup = Lookup(mark=last, floor=settings.deliveries.floor(sending.began), order=1 if last else 0)
+            yield from _look(settings, Listing(sending.thread_id, INBOUND), lookup, deadline)
+        except LASTING as error:
+            logger.warning("%s; so nobody can tell whether the message has arrived", error)
+            return Verdict.UNSURE
+        except FeatherError as error:
+            logger.warning("%s; looking again", error)
+        else:
+            now = settings.clock()
+            listed = lookup.listed()
+            verdict = settings.deliveries.find(sending, listed, now, complete=lookup.whole)
+            settings.deliveries.saw(sending.thread_id, listed, now)
+            # A list that runs from the oldest on is read through once; then from the last that is too old to be it.
+            last = lookup.last_old() or last
+        if isinstance(verdict, Message):
+            return verdict
+        if verdict is Verdict.ABSENT and sending.finished and began >= trusted_from:
+            return verdict
+        now = settings.clock()
+        left = deadline.remaining(now)
+        if left <= _LAST_LOOK:
+            return Verdict.UNSURE
+        yield Sleep(min(next(pauses, _LONGEST_PAUSE), left - _LAST_LOOK))
 
 
-def _undelivered(outcome: GiveUp, thread_id: str, text: str) -> FeatherError:
-    """What to raise for a message that was not confirmed."""
-    if outcome.fate is not Fate.UNKNOWN:
+def _look(settings: Settings, listing: Listing, lookup: Lookup, deadline: Deadline) -> Plan[None]:
+    """Read pages until a look has seen what it must."""
+    until = deadline.share(settings.clock(), _LOOK_SHARE)
+    while True:
+        page = yield from list_messages(settings, listing, lookup.cursor, until)
+        if lookup.add(page.messages, page.next_cursor):
+            return
+
+
+def open_stream(settings: Settings, thread_id: str, deadline: Deadline) -> Plan[Answer | GiveUp]:
+    """Open the event stream, in one attempt: when to try again is the conversation's to say."""
+    request = api_stream_messages._get_kwargs(_in_path(thread_id))  # noqa: SLF001
+    retry = Retry("GET", settings.base_url + request["url"], 0, deadline, settings.random)
+    return attempts(settings, request, deadline, streaming=True, retry=retry)
+
+
+def _undelivered(outcome: GiveUp, found: Message | Verdict, thread_id: str, text: str) -> FeatherError:
+    """What to raise for a message that was not found in the thread."""
+    if found is Verdict.ABSENT:
+        outcome.error.add_note("The thread was looked through: the message has not arrived, and may be sent again.")
         return outcome.error
     unknown = DeliveryUnknownError(
         f"{outcome.error}; the message may or may not have reached Feather",
         thread_id=thread_id,
         text=text,
-        hint="It was not sent twice. Look for it in thread.messages(direction='INBOUND') before you send it again.",
+        hint="It was looked for in vain, and not sent twice. Look for it in thread.messages(direction='INBOUND') "
+        "before you send it again.",
         method=outcome.error.method,
         url=outcome.error.url,
         attempts=outcome.error.attempts,

@@ -7,10 +7,10 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from featherhq._models import INBOUND, OUTBOUND, Message, read_message
+from featherhq._models import INBOUND, Message, read_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from featherhq._sse import Event
 
@@ -89,20 +89,14 @@ def oldest_first(messages: Sequence[Message]) -> list[Message]:
     Times decide; messages of the same time, or of none, keep the server's order, turned round where the
     list as a whole runs from the newest on.
     """
-    ordered = list(messages) if _direction(messages) >= 0 else list(reversed(messages))
+    return in_time(list(messages) if _direction(messages) >= 0 else list(reversed(messages)))
+
+
+def in_time(ordered: list[Message]) -> list[Message]:
+    """Messages by their times; those of the same time as they stand, and all of them where one has no time."""
     if any(message.created_at is None for message in ordered):
         return ordered
     return sorted(ordered, key=attrgetter("created_at"))
-
-
-def first_reply(history: Iterable[Message], message_id: str) -> Message | None:
-    """The first of the agent's messages after a message of the user, in a history that is oldest first."""
-    after = False
-    for message in history:
-        if after and message.direction == OUTBOUND:
-            return message
-        after = after or message.id == message_id
-    return None
 
 
 def _direction(messages: Sequence[Message]) -> int:

@@ -32,8 +32,13 @@ if TYPE_CHECKING:
 LONGEST_ATTEMPT: Final = 20.0
 """Seconds that one attempt may take, so that a long deadline leaves time for others."""
 
+# What an attempt to send a message leaves of a call's time, to find out what became of it.
+_LONGEST_RESERVE: Final = 3.0
+_RESERVED_PART: Final = 1 / 3
+
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 8.0
+_ENOUGH_DOUBLINGS: Final = 16
 _JITTER: Final = 0.25
 
 # RFC 9110 section 9.2.2, and PATCH: Feather's merges, so that twice is the same as once.
@@ -41,6 +46,9 @@ _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 
 # 520 to 527 and 530 are Cloudflare's: something between us and Feather failed, and who knows how far it got.
 _UNKNOWN: Final = frozenset({408, 500, 502, 503, 504, *range(520, 530), 530})
+
+# Of those, the ones that say that whoever was at work on the request no longer is.
+_FINISHED: Final = frozenset({500, 502, 503, 520, 521, 522, 523, 525, 526, 527, 530})
 
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
@@ -69,6 +77,10 @@ class Deadline:
         """Seconds that an attempt begun now may take."""
         return min(LONGEST_ATTEMPT, self.remaining(now))
 
+    def reserved(self, now: float) -> Deadline:
+        """A deadline that leaves some time to find out what became of the attempt."""
+        return Deadline(self.at - min(_LONGEST_RESERVE, self.remaining(now) * _RESERVED_PART))
+
     def share(self, now: float, part: float) -> Deadline:
         """A deadline of its own for something that must not use up the whole."""
         return Deadline(now + self.remaining(now) * part)
@@ -88,10 +100,17 @@ class GiveUp:
     Attributes:
         error: What to raise.
         fate: What became of the last attempt.
+        finished: Whether the server is done with it, so that what has not happened by now will not.
     """
 
     error: FeatherError
     fate: Fate
+    finished: bool = True
+
+
+def backoff(failures: int, random: Callable[[], float], longest: float = _LONGEST_DELAY) -> float:
+    """Seconds to wait: half a second, doubled each time, and up to a quarter less so that callers spread out."""
+    return min(_FIRST_DELAY * 2.0 ** min(failures, _ENOUGH_DOUBLINGS), longest) * (1 - _JITTER * random())
 
 
 def fate_of(outcome: Answer | Failure, retry_after: float | None) -> Fate:
@@ -108,6 +127,13 @@ def fate_of(outcome: Answer | Failure, retry_after: float | None) -> Fate:
     return Fate.UNKNOWN if status in _UNKNOWN else Fate.DENIED
 
 
+def is_finished(outcome: Answer | Failure) -> bool:
+    """Whether the server is done with a request of unknown fate. After a timeout it may still be at work on it."""
+    if isinstance(outcome, Failure):
+        return not outcome.timed_out
+    return outcome.status_code in _FINISHED
+
+
 def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
     """Seconds that the server asks to wait (RFC 9110 section 10.2.3), or `None`.
 
@@ -122,15 +148,16 @@ def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | No
             continue
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
-    until = _read_date(headers.get("retry-after"))
+    until = read_date(headers.get("retry-after"))
     if until is None:
         return None
     # Both from the server's clock where it tells it, so that ours may be wrong.
-    now = _read_date(headers.get("date"))
+    now = read_date(headers.get("date"))
     return max(0.0, until - (wall_time if now is None else now))
 
 
-def _read_date(value: str | None) -> float | None:
+def read_date(value: str | None) -> float | None:
+    """A date of HTTP (RFC 9110 section 5.6.7) in seconds since 1970, or `None` for what is not one."""
     try:
         return email.utils.parsedate_to_datetime(value or "").timestamp()
     except (ValueError, OverflowError):
@@ -177,7 +204,7 @@ class Retry:
         delay = self._backoff() if retry_after is None else retry_after
         if safe and self.attempts <= self.max_retries and delay < self.deadline.remaining(now):
             return Again(delay)
-        return GiveUp(self._error(outcome, retry_after), fate)
+        return GiveUp(self._error(outcome, retry_after), fate, is_finished(outcome))
 
     def out_of_turns(self, rate: float) -> GiveUp:
         """The end of a call that its client's own rate limit leaves no time for."""
@@ -191,9 +218,19 @@ class Retry:
         )
         return GiveUp(error, Fate.NEVER_SENT)
 
+    def once_more(self, now: float, looked: float) -> float | None:
+        """Seconds to wait before a message that is known not to have arrived is sent again; `None` for not at all.
+
+        Args:
+            now: The time on the monotonic clock, in seconds.
+            looked: Seconds that it was looked for, and that have to be left to find out what becomes of the next.
+        """
+        delay = max(0.0, self._backoff() - looked)
+        fits = delay + looked < self.deadline.remaining(now)
+        return delay if self.attempts <= self.max_retries and fits else None
+
     def _backoff(self) -> float:
-        """Half a second, doubled with each attempt, and a random quarter less so that callers spread out."""
-        return min(_FIRST_DELAY * 2.0 ** (self.attempts - 1), _LONGEST_DELAY) * (1 - _JITTER * self.random())
+        return backoff(self.attempts - 1, self.random)
 
     def _count(self) -> str:
         return "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"

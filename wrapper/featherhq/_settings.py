@@ -14,6 +14,7 @@ import httpx
 from attrs import evolve, field, frozen
 
 from featherhq import _arguments
+from featherhq._deliveries import Deliveries
 from featherhq._errors import ConfigurationError, one_line
 from featherhq._limit import RateLimit
 from featherhq._retry import Deadline
@@ -88,6 +89,7 @@ class Settings:
     max_retries: int
     limit: RateLimit | None
     headers: Mapping[str, str] = field(repr=False)
+    deliveries: Deliveries = field(factory=Deliveries, repr=False)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random

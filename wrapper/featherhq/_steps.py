@@ -22,6 +22,8 @@ T = TypeVar("T")
 _EVENT_STREAM: Final = "text/event-stream"
 # A call that waits this long for one of its own connections has met a leak, and had better say so.
 _LONGEST_POOL_WAIT: Final = 5.0
+# Chunks of a stream that are read ahead of whom they are for; then the server has to wait.
+READ_AHEAD: Final = 256
 # The socket's own timeouts end a call cleanly; the cut that cancels it comes this much later, in seconds.
 _GRACE: Final = 0.05
 
@@ -34,13 +36,20 @@ class Sleep:
 
 
 @frozen
+class Pause:
+    """Wait, but not after the line that holds the stream is closed. Gives whether it is."""
+
+    seconds: float
+
+
+@frozen
 class Exchange:
     """Send a request. Gives an `Answer`, or a `Failure`.
 
     Attributes:
         request: What `httpx.Client.build_request` takes: `method`, `url`, `headers`, `json`, `params`…
         seconds: How long it may take in all.
-        streaming: Whether the answer may be an event stream, to be left open.
+        streaming: Whether the answer may be an event stream, to be left open; one that was open before is closed.
     """
 
     request: Mapping[str, Any]
@@ -74,18 +83,17 @@ class Exchange:
 
 @frozen
 class ReadStream:
-    """Read what an open stream has next. Gives bytes, `b""` at its end, or a `Failure`."""
+    """Read what the open stream has next. Gives bytes, `b""` at its end, a `Failure`, or `None` after a silence."""
 
-    stream: Any
     seconds: float
 
-    @property
-    def cut(self) -> float:
-        """Seconds until the reading is cut, whatever it is doing."""
-        return self.seconds + _GRACE
+
+@frozen
+class HangUp:
+    """Close the stream. Gives `None`."""
 
 
-Step = Sleep | Exchange | ReadStream
+Step = Sleep | Pause | Exchange | ReadStream | HangUp
 Plan = Generator[Step, Any, T]
 """A plan whose end gives a `T`."""
 
@@ -114,8 +122,8 @@ class Answer:
     Attributes:
         status_code: The HTTP status.
         headers: Its headers; looking one up minds no case.
-        content: The body; empty for a stream that is still open.
-        stream: The handle of a stream that is still open, for `ReadStream`.
+        content: The body; empty for a stream.
+        is_stream: Whether it is a stream that was left open, for `ReadStream`.
         method: The method of the request. This and the next two are for the errors that may follow.
         url: Its URL without the query.
         attempts: How many requests it took.
@@ -125,7 +133,7 @@ class Answer:
     status_code: int
     headers: Mapping[str, str]
     content: bytes = field(default=b"", repr=False)
-    stream: Any = field(default=None, repr=False)
+    is_stream: bool = False
     method: str = ""
     url: str = ""
     attempts: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -76,6 +78,27 @@ def build(client: httpx.Client | httpx.AsyncClient, step: Exchange) -> httpx.Req
     except (TypeError, ValueError, httpx.InvalidURL) as error:
         problem = error
     raise InvalidArgumentError(f"no request can be made of this: {problem}", hint="Nothing was sent.")
+
+
+def has_begun(request: httpx.Request) -> None:
+    """A stream has begun: from now on its silences are the conversation's to judge, not httpx's."""
+    # httpx hands this very mapping down, and looks into it when the reading begins.
+    request.extensions["timeout"]["read"] = None
+
+
+def wake(response: httpx.Response) -> bool:
+    """End the wait of a thread that reads a stream; closing the socket would not. Whether that can be done.
+
+    Not over an `http_client=` of another kind, nor where the connection is shared (HTTP/2).
+    """
+    connection = response.extensions.get("network_stream")
+    raw = None if connection is None else connection.get_extra_info("socket")
+    if not isinstance(raw, socket.socket) or not response.http_version.startswith("HTTP/1"):
+        return False
+    with suppress(OSError):
+        # Past the TLS layer, which the other thread is using.
+        socket.socket.shutdown(raw, socket.SHUT_RDWR)
+    return True
 
 
 def failure(error: Exception) -> Failure:

@@ -40,11 +40,13 @@ from featherhq.sandbox._faults import (
     Fault,
     Garbage,
     Html,
+    Lag,
+    Mute,
     Reorder,
     Stall,
     Status,
 )
-from featherhq.sandbox._state import State
+from featherhq.sandbox._state import LARGEST_LIMIT, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,8 @@ __all__ = [
     "Fault",
     "Garbage",
     "Html",
+    "Lag",
+    "Mute",
     "RecordedRequest",
     "Reorder",
     "Sandbox",
@@ -80,6 +84,7 @@ class Sandbox:
         rate_limit: Requests a second for all callers together; `None` for no limit.
         port: The port; any free one by default.
         newest_first: List messages from the newest on. Feather's pages do not say which way it does.
+        largest_page: Messages in a page of history, whatever is asked for.
         heartbeat: Seconds of silence on a stream before a comment is sent.
         envelope: The name under which an event's data holds the message, `"message"` or `"data"`; `None` for the
             message alone. Feather's pages do not say.
@@ -97,6 +102,7 @@ class Sandbox:
         rate_limit: float | None = DEFAULT_RATE_LIMIT,
         port: int = 0,
         newest_first: bool = False,
+        largest_page: int = LARGEST_LIMIT,
         heartbeat: float = 15.0,
         envelope: str | None = None,
     ) -> None:
@@ -105,7 +111,7 @@ class Sandbox:
         self._port = port
         self._server = Server()
         self._app = App(
-            State(time.time, lambda: str(uuid4()), newest_first),
+            State(time.time, lambda: str(uuid4()), newest_first, largest_page),
             agent,
             api_key=api_key,
             limit=None if rate_limit is None else RateLimit(rate_limit),
@@ -158,18 +164,19 @@ class Sandbox:
             if not self._app.seen.wait_for(enough, timeout):
                 raise TimeoutError(f"not {count} requests within {timeout:g} s: {self._app.requests}")
 
-    def inject(self, operation: str, fault: Fault, times: int = 1) -> None:
+    def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | None = None) -> None:
         """Make the next requests of an operation go wrong.
 
         Args:
             operation: Its `operationId`, such as `"sendMessage"` or `"send_message"`, or `"*"` for any.
             fault: How.
             times: How many requests.
+            thread_id: Of which thread; of any by default.
 
         Raises:
             ValueError: there is no such operation.
         """
-        self._app.inject(operation, fault, times)
+        self._app.inject(operation, fault, times, thread_id)
 
     def say(self, thread_id: str, text: str) -> Message:
         """Have the agent say something of its own accord."""

@@ -89,7 +89,7 @@ class App:
         self._heartbeat = heartbeat
         self._envelope = envelope
         self._transports = transports
-        self._faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self._faults: dict[tuple[str, str | None], deque[Fault]] = defaultdict(deque)
         self._streams: dict[str, set[asyncio.Queue[dict[str, Any]]]] = defaultdict(set)
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,13 +107,13 @@ class App:
         routes = [Route(path, _Endpoint(self, known)) for path, known in by_path.items()]
         self.asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
 
-    def inject(self, operation: str, fault: Fault, times: int) -> None:
+    def inject(self, operation: str, fault: Fault, times: int, thread_id: str | None) -> None:
         """Arrange for faults. For any thread."""
         known = {known.id.lower(): known.id for known in operations()} | {_ANY: _ANY}
         name = known.get(operation.replace("_", "").lower())
         if name is None:
             raise ValueError(f"no operation {operation!r}; there are {', '.join(known.values())}")
-        self._faults[name].extend([fault] * times)
+        self._faults[name, None if thread_id is None else thread_id.lower()].extend([fault] * times)
 
     def say(self, thread_id: str, text: str) -> Message:
         """Have the agent say something. For the loop's own thread."""
@@ -130,16 +130,19 @@ class App:
         operation = next((known for known in known if known.method == request.method), None)
         body = await request.body()
         recorded = self._record(request, operation, body)
-        fault = None if operation is None else self._take(operation.id)
+        fault = None if operation is None else self._take(operation.id, request.path_params.get("threadId", ""))
         if isinstance(fault, _faults.CutBefore):
             return await self._cut(scope)
         if isinstance(fault, _faults.Garbage):
             return await self._write_raw(scope, [_NOT_HTTP])
         if isinstance(fault, _faults.Stall) and not fault.after and not await _stall(fault, receive):
             return None
-        response = _instead(fault) or self._checked(request, known, operation)
+        response = None if isinstance(fault, _faults.Status) and fault.after else _instead(fault)
+        response = response or self._checked(request, known, operation)
         if response is None and operation is not None:
             response = self._answer(request, operation, body, fault)
+            if isinstance(fault, _faults.Status) and fault.after:
+                response = _instead(fault)
         if isinstance(fault, _faults.CutAfter):
             return await self._cut(scope)
         if isinstance(fault, _faults.Stall) and fault.after and not await _stall(fault, receive):
@@ -169,10 +172,12 @@ class App:
             self.seen.notify_all()
         return recorded
 
-    def _take(self, operation: str) -> Fault | None:
+    def _take(self, operation: str, thread_id: str) -> Fault | None:
         for name in (operation, _ANY):
-            if self._faults[name]:
-                return self._faults[name].popleft()
+            for thread in (thread_id.lower(), None):
+                waiting = self._faults.get((name, thread))
+                if waiting:
+                    return waiting.popleft()
         return None
 
     def _checked(self, request: Request, known: list[Operation], operation: Operation | None) -> Response | None:
@@ -200,7 +205,10 @@ class App:
                 return None
             if operation.id not in self._work:
                 return _error(HTTPStatus.NOT_IMPLEMENTED, f"The sandbox does not know {operation.id} yet")
-            answer = self._work[operation.id](request, data)
+            if isinstance(fault, _faults.Lag) and operation.id == "listMessages":
+                answer = self._list(request, data, fault.messages)
+            else:
+                answer = self._work[operation.id](request, data)
         except ValueError as error:
             return _error(HTTPStatus.BAD_REQUEST, f"body: {error}")
         except UnknownThreadError:
@@ -225,10 +233,10 @@ class App:
     def _close(self, request: Request, body: Any) -> dict[str, Any]:
         return {"thread": self.state.close(request.path_params["threadId"], body.get("reason"))}
 
-    def _list(self, request: Request, _: Any) -> dict[str, Any]:
+    def _list(self, request: Request, _: Any, hidden: int = 0) -> dict[str, Any]:
         names = ("limit", "cursor", "direction", "status")
         wanted = (request.query_params.get(name) for name in names)
-        return {"thread": self.state.page(request.path_params["threadId"], *wanted)}
+        return {"thread": self.state.page(request.path_params["threadId"], *wanted, hidden=hidden)}
 
     def _send(self, request: Request, body: Any) -> dict[str, Any]:
         accepted = self.state.accept(request.path_params["threadId"], body["message"])
@@ -248,7 +256,8 @@ class App:
         thread_id = request.path_params["threadId"].lower()
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         # Before the head goes out: who has seen it may send, and must not miss the reply.
-        self._streams[thread_id].add(queue)
+        if not isinstance(fault, _faults.Mute):
+            self._streams[thread_id].add(queue)
         gone = asyncio.create_task(_disconnected(request.receive))
         try:
             headers = [

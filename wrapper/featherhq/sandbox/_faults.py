@@ -9,17 +9,19 @@ from attrs import field, frozen
 
 @frozen
 class Status:
-    """Answer with a status instead of doing the work.
+    """Answer with a status, and do no work.
 
     Attributes:
         code: The HTTP status.
         headers: More headers, such as `{"Retry-After": "1"}`.
         body: What the body says; the contract's form of an error by default.
+        after: Whether the work is done all the same.
     """
 
     code: int
     headers: Mapping[str, str] = field(factory=dict)
     body: bytes | None = None
+    after: bool = False
 
 
 @frozen
@@ -89,6 +91,22 @@ class Reorder:
 
 
 @frozen
+class Lag:
+    """List messages as if the newest were not there yet.
+
+    Attributes:
+        messages: How many of them.
+    """
+
+    messages: int = 1
+
+
+@frozen
+class Mute:
+    """Open a stream, and send nothing on it but heartbeats."""
+
+
+@frozen
 class Drip:
     """Send the answer a byte at a time, its head included, with so many seconds between two."""
 
@@ -100,4 +118,6 @@ class Garbage:
     """Answer with what is no HTTP."""
 
 
-Fault = Status | Html | Body | Stall | CutBefore | CutAfter | CutStream | Duplicate | Reorder | Drip | Garbage
+Fault = (
+    Status | Html | Body | Stall | CutBefore | CutAfter | CutStream | Mute | Duplicate | Reorder | Lag | Drip | Garbage
+)

@@ -46,11 +46,13 @@ class State:
         clock: The time in seconds since 1970.
         new_id: Makes a UUID.
         newest_first: Which way lists run; the vendor's pages do not say.
+        largest_page: Messages in a page, at the most.
     """
 
     clock: Callable[[], float]
     new_id: Callable[[], str]
     newest_first: bool = False
+    largest_page: int = LARGEST_LIMIT
     threads: dict[str, ThreadState] = field(factory=dict)
 
     def create(self, agent_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
@@ -136,16 +138,25 @@ class State:
         return self._add(thread_id, OUTBOUND, "SENT", text)
 
     def page(
-        self, thread_id: str, limit: str | None, cursor: str | None, direction: str | None, status: str | None
+        self,
+        thread_id: str,
+        limit: str | None,
+        cursor: str | None,
+        direction: str | None,
+        status: str | None,
+        *,
+        hidden: int = 0,
     ) -> dict[str, Any]:
-        """A page of messages; what the contract calls `ThreadMessages`.
+        """A page of messages, without so many of the newest; what the contract calls `ThreadMessages`.
 
         A limit that is no number counts as the default, since the contract takes any string; a cursor that
         names no message has nothing after it.
         """
         thread = self.get(thread_id)
-        size = min(max(int(limit), 1), LARGEST_LIMIT) if limit and limit.isdecimal() else DEFAULT_LIMIT
-        listed = list(reversed(thread.messages)) if self.newest_first else list(thread.messages)
+        size = min(max(int(limit) if limit and limit.isdecimal() else DEFAULT_LIMIT, 1), self.largest_page)
+        listed = thread.messages[: max(0, len(thread.messages) - hidden)]
+        if self.newest_first:
+            listed.reverse()
         if cursor is not None:
             listed = _after(listed, cursor)
         matching = [
