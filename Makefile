@@ -30,7 +30,7 @@ typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
 
 unit: $(VENV)/.tools ## the tests, with every line and branch of wrapper/ covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/test_schemathesis.py --ignore=tests/test_wheel.py
+	$(BIN)/coverage run -m pytest --numprocesses=4 --ignore=tests/test_schemathesis.py --ignore=tests/test_wheel.py
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

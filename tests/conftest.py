@@ -92,6 +92,10 @@ class Kind:
     def run(self, awaitable: Any) -> Any:
         return self._runner.run(awaitable)
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, for tasks too."""
+        self._runner.run(asyncio.sleep(seconds))
+
     def close(self) -> None:
         for made in self._made:
             (made.aclose if self.asynchronous else made.close)()

@@ -50,12 +50,7 @@ class Dialogue:
         self._listing = Listing(thread_id)
         self._began = settings.clock()
         self._wall_time = settings.wall_clock()
-        self._talk = Talk(
-            settings.random,
-            self._floor,
-            lambda message_id: settings.deliveries.is_known(thread_id, message_id, self._began),
-            self._began,
-        )
+        self._talk = Talk(settings.random, self._floor, settings.deliveries.known(thread_id), self._began)
         self._opened = self._closed = self._reading = False
 
     def _floor(self) -> float | None:

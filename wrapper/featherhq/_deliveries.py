@@ -8,6 +8,7 @@ another call, or that was listed before a call began, cannot be that call's. Pur
 from __future__ import annotations
 
 import unicodedata
+from collections import deque
 from contextlib import contextmanager
 from enum import Enum, auto
 from threading import Lock
@@ -73,7 +74,9 @@ class Deliveries:
         self.offset: float | None = None
         self._lock = Lock()
         self._open: list[Sending] = []
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: dict[str, dict[str, _Known]] = {}
+        # The same once more, in the order in which it came to be known, for forgetting it.
+        self._line: deque[tuple[float, str, str]] = deque()
 
     def heard_time(self, date: float | None, now: float) -> None:
         """Take in the date of an answer that has just come."""
@@ -100,21 +103,19 @@ class Deliveries:
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""
         with self._lock:
-            self._forget(now)
-            self._known[sending.thread_id, message_id] = _Known(now, sending.began)
+            self._learn(sending.thread_id, message_id, _Known(now, sending.began))
 
     def saw(self, thread_id: str, messages: Iterable[Message], now: float) -> None:
         """Messages were listed or streamed: no call that begins from now on can have sent one of them."""
         with self._lock:
-            self._forget(now)
             for message in messages:
-                self._known.setdefault((thread_id, message.id), _Known(now))
+                if message.id not in self._known.get(thread_id, ()):
+                    self._learn(thread_id, message.id, _Known(now))
 
-    def is_known(self, thread_id: str, message_id: str, before: float) -> bool:
-        """Whether a message was known before a moment of the monotonic clock."""
+    def known(self, thread_id: str) -> dict[str, float]:
+        """The ids of a thread's messages that became known a short time ago, each with when, on the monotonic clock."""
         with self._lock:
-            known = self._known.get((thread_id, message_id))
-            return known is not None and known.since < before
+            return {message_id: known.since for message_id, known in self._known.get(thread_id, {}).items()}
 
     def floor(self, began: float) -> float | None:
         """The server's time, in seconds since 1970, before which nothing can belong to what began then."""
@@ -134,7 +135,7 @@ class Deliveries:
         """
         floor = self.floor(sending.began)
         with self._lock:
-            theirs = {id_: known for (thread, id_), known in self._known.items() if thread == sending.thread_id}
+            theirs = self._known.get(sending.thread_id, {})
             clock_holds = floor is not None
             equal = []
             for message in listed:
@@ -157,7 +158,7 @@ class Deliveries:
             # Where the server may still be at work on this one, what is there rather belongs to those it is done with.
             first = 0 if sending.finished else sum(other.finished for other in rivals)
             if len(recent) > first and not any(other.waiting for other in rivals):
-                self._known[sending.thread_id, recent[first].id] = _Known(now, sending.began)
+                self._learn(sending.thread_id, recent[first].id, _Known(now, sending.began))
                 return recent[first]
             timeless = any(at is None for _, at in equal) or not clock_holds
             if recent or (equal and timeless) or (complete and self._lags(sending, theirs, listed)):
@@ -174,14 +175,18 @@ class Deliveries:
         }
         return not ours <= ids
 
-    def _forget(self, now: float) -> None:
-        oldest = min([now, *(sending.began for sending in self._open)]) - _REMEMBERED
-        # In the order in which they came to be known, so that the old ones stand first.
-        while self._known:
-            first = next(iter(self._known))
-            if self._known[first].since >= oldest:
-                return
-            del self._known[first]
+    def _learn(self, thread_id: str, message_id: str, known: _Known) -> None:
+        self._known.setdefault(thread_id, {})[message_id] = known
+        self._line.append((known.since, thread_id, message_id))
+        oldest = min([known.since, *(sending.began for sending in self._open)]) - _REMEMBERED
+        while self._line[0][0] < oldest:
+            since, thread_id, message_id = self._line.popleft()
+            messages = self._known[thread_id]
+            # It may have become known once more, as some call's own.
+            if messages[message_id].since == since:
+                del messages[message_id]
+            if not messages:
+                del self._known[thread_id]
 
 
 def _comparable(text: str) -> str:

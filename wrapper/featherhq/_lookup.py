@@ -31,7 +31,7 @@ class Lookup:
         mark: The id of a message of ours that is in the thread, where there is none up to which all is known.
         floor: The server's time in seconds since 1970 before which nothing is new.
         order: Which way the list runs: 1 from the oldest on, -1 from the newest on, 0 where that is not known.
-        ranks: Ids of known messages, with numbers that rise as they were made.
+        ranks: Ids of known messages, with numbers that rise as they became known.
 
     Attributes:
         cursor: What to ask for next.
@@ -45,7 +45,7 @@ class Lookup:
         mark: str | None = None,
         floor: float | None = None,
         order: int = 0,
-        ranks: Mapping[str, int] | None = None,
+        ranks: Mapping[str, float] | None = None,
     ) -> None:
         self.order = order
         self._settled = settled
@@ -128,7 +128,7 @@ class Lookup:
         return -1 if known and 2 * sum(known) > len(known) * (len(listed) - 1) else 1
 
 
-def _order(listed: Sequence[Message], ranks: Mapping[str, int]) -> int:
+def _order(listed: Sequence[Message], ranks: Mapping[str, float]) -> int:
     """Which way a list runs, by its times, or where they are all the same by what is known of its messages."""
     times = [message.created_at for message in listed if message.created_at is not None]
     rising = sum(later > earlier for earlier, later in pairwise(times))

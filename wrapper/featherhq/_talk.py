@@ -22,7 +22,7 @@ from featherhq._retry import backoff
 from featherhq._sse import EventDecoder, EventTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # All in seconds. A stream is checked against the history after a silence, soon while it has proved nothing yet,
 # and ever more seldom while nothing comes: requests are scarce.
@@ -96,7 +96,7 @@ class Talk:
     Args:
         random: Gives a number from 0 to 1, for the jitter.
         floor: Gives the server's time in seconds since 1970 before which nothing is new, as far as it is known.
-        is_old: Whether a message was known before the conversation began, by its id.
+        known: Ids of messages that were known before it began, each with when; what is not new is not handed out.
         now: The time on the monotonic clock, in seconds; as in all that follows.
 
     Attributes:
@@ -104,15 +104,14 @@ class Talk:
     """
 
     def __init__(
-        self, random: Callable[[], float], floor: Callable[[], float | None], is_old: Callable[[str], bool], now: float
+        self, random: Callable[[], float], floor: Callable[[], float | None], known: Mapping[str, float], now: float
     ) -> None:
         self.connected = False
         self._random = random
         self._floor = floor
-        self._is_old = is_old
         self._inbox: deque[_Heard] = deque()
-        # Every message that was given out or sent, with a number that rises.
-        self._ranks: dict[str, int] = {}
+        # Every message that was given out, sent, or known before, with when it became so.
+        self._ranks: dict[str, float] = dict(known)
         self._turns: dict[str, int] = {}
         self._settled: str | None = None
         self._settled_turn = 0
@@ -187,7 +186,7 @@ class Talk:
                     continue
                 self._fruitless = self._strikes = 0
                 self._proven = True
-                if not self._add(message, len(self._turns)):
+                if not self._add(message, len(self._turns), now):
                     continue
                 fresh.append(message)
                 if not self._gap:
@@ -253,7 +252,7 @@ class Talk:
         unlisted = bool(self._turns) and next(reversed(self._turns)) not in {message.id for message in new}
         for message in new:
             turn = self._turns.get(message.id, turn)
-            if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn):
+            if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn, now):
                 fresh.append(message)
         if new:
             self._settle(new[-1].id, turn)
@@ -294,7 +293,7 @@ class Talk:
         """A message was accepted: how many were, by now."""
         turn = len(self._turns) + 1
         self._turns[message_id] = turn
-        self._ranks[message_id] = len(self._ranks)
+        self._ranks[message_id] = now
         self._mark = self._mark or message_id
         self._connect_at = min(self._connect_at, now + backoff(0, self._random))
         self._expect(now)
@@ -320,10 +319,10 @@ class Talk:
             self._look_at = now + self._interval
             self._interval *= _GROWTH
 
-    def _add(self, message: Message, turn: int) -> bool:
-        if message.id in self._ranks or self._is_old(message.id):
+    def _add(self, message: Message, turn: int, now: float) -> bool:
+        if message.id in self._ranks:
             return False
-        self._ranks[message.id] = len(self._ranks)
+        self._ranks[message.id] = now
         self._inbox.append(_Heard(message, turn))
         return True
 
