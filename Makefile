@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel generate check-generated format clean
+.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel soak generate check-generated format clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ schemathesis: $(VENV)/.tools ## the contract against the sandbox
 
 wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 	$(BIN)/pytest tests/test_wheel.py
+
+soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
+	$(BIN)/python benchmarks/soak.py
 
 generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
 	$(BIN)/python tools/generate.py

@@ -36,10 +36,14 @@ _GROWTH: Final = 2.0
 # Connections die without a word. A stream on which not even a heartbeat comes is opened anew.
 _FIRST_STALL: Final = 60.0
 _LONGEST_STALL: Final = 600.0
+# What comes sooner than this after the opening is no heartbeat.
+_GREETING: Final = 1.0
 # How often a stream may be silent on what the history shows, before it is left for good.
 _SILENT_TOO_OFTEN: Final = 2
 # How often the history may fail while the stream brings later messages that wait for what it would show before them.
 _FAILURES_WAITED_FOR: Final = 3
+# After this long without a reply, a turn no longer keeps a long history from being read through.
+_LONGEST_TURN: Final = 60.0
 # How long a stream that brings nothing keeps from being opened again, whoever asks for it.
 _LONGEST_DELAY: Final = 30.0
 
@@ -116,6 +120,9 @@ class Talk:
         self._settled: str | None = None
         self._settled_turn = 0
         self._mark: str | None = None
+        self._skipped = False
+        self._last_turn = 0
+        self._sent_at = now
         self._order = 0
         self._lookup: Lookup | None = None
         self._decoder = EventDecoder()
@@ -131,7 +138,7 @@ class Talk:
         self._stall = _FIRST_STALL
         self._connect_at = now
         self._look_at = math.inf
-        self._stall_at = math.inf
+        self._opened_at = self._stall_at = math.inf
 
     # What to do, and what to hand out.
 
@@ -143,13 +150,19 @@ class Talk:
             return Connect()
         # Not before what the stream has brought meanwhile is read; but a gap is filled before what comes after it.
         if now >= self._look_at and (self._gap or self._quiet or not self.connected):
+            mark = None if self._may_read_all(now) else self._mark
             self._lookup = Lookup(
-                settled=self._settled, mark=self._mark, floor=self._floor(), order=self._order, ranks=self._ranks
+                settled=self._settled, mark=mark, floor=self._floor(), order=self._order, ranks=self._ranks
             )
             return Look(self._lookup.cursor)
         if self.connected and not self._waits_for_history():
             return Listen(max(0.0, min(self._look_at, self._stall_at) - now))
         return Rest(max(0.0, min(self._look_at, math.inf if self.connected else self._connect_at) - now))
+
+    def _may_read_all(self, now: float) -> bool:
+        """Whether the turn no longer waits for what would cost a request a page."""
+        answered = self._last_turn == len(self._turns)
+        return self._skipped and (answered or now > self._sent_at + _LONGEST_TURN)
 
     def _waits_for_history(self) -> bool:
         return self._gap and self._look_failures < _FAILURES_WAITED_FOR
@@ -168,7 +181,7 @@ class Talk:
         """The stream is open."""
         self.connected, self._quiet = True, False
         self._decoder = EventDecoder()
-        self._stall_at = now + self._stall
+        self._opened_at, self._stall_at = now, now + self._stall
         if self._gap:
             self._look_at = now
         else:
@@ -177,7 +190,10 @@ class Talk:
     def heard(self, chunk: bytes, now: float) -> list[Message]:
         """The stream has brought something: the new messages in it, which are then to be handed out."""
         self._quiet = False
-        self._stall, self._stall_at = _FIRST_STALL, now + _FIRST_STALL
+        if now > self._opened_at + _GREETING:
+            # It has heartbeats, or messages: so its silences are to be taken seriously.
+            self._stall = _FIRST_STALL
+        self._stall_at = now + self._stall
         fresh: list[Message] = []
         try:
             for event in self._decoder.feed(chunk):
@@ -189,7 +205,7 @@ class Talk:
                 if not self._add(message, len(self._turns), now):
                     continue
                 fresh.append(message)
-                if not self._gap:
+                if not self._gap and not self._skipped:
                     # In order, and nothing missed: whatever the server made before it is known too.
                     self._settle(message.id, len(self._turns))
         except EventTooLargeError as error:
@@ -203,6 +219,7 @@ class Talk:
         self._quiet = True
         if now >= self._stall_at:
             self._stall = min(self._stall * _GROWTH, _LONGEST_STALL)
+            self._fruitless = 0
             self.ended("silent for too long", now)
 
     def ended(self, why: str, now: float, wait: float | None = None) -> None:
@@ -254,9 +271,12 @@ class Talk:
             turn = self._turns.get(message.id, turn)
             if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn, now):
                 fresh.append(message)
-        if new:
+        checked = self.connected and not self._gap and not (self._skipped and lookup.whole)
+        # From our own message on, in a long list that runs from the oldest on: what came shortly before it is yet to
+        # be read, when nobody waits any more.
+        self._skipped = self._settled is None and not lookup.whole
+        if new and not self._skipped:
             self._settle(new[-1].id, turn)
-        checked = self.connected and not self._gap
         self._gap = not self.connected
         if checked and fresh:
             self._missed(now)
@@ -294,6 +314,7 @@ class Talk:
         turn = len(self._turns) + 1
         self._turns[message_id] = turn
         self._ranks[message_id] = now
+        self._sent_at = now
         self._mark = self._mark or message_id
         self._connect_at = min(self._connect_at, now + backoff(0, self._random))
         self._expect(now)
@@ -323,6 +344,7 @@ class Talk:
         if message.id in self._ranks:
             return False
         self._ranks[message.id] = now
+        self._last_turn = max(self._last_turn, turn)
         self._inbox.append(_Heard(message, turn))
         return True
 
