@@ -241,6 +241,25 @@ def test_a_history_that_fails_while_a_gap_is_filled(kind: Kind, sandbox: Sandbox
         assert chat.ask("two").text == "echo: two"
 
 
+def test_a_list_that_lags_when_a_gap_is_filled(thread: Any, sandbox: Sandbox) -> None:
+    """What it did not show yet is found two seconds later, whatever the stream has brought meanwhile."""
+    sandbox.inject("streamMessages", CutStream(after_events=1))
+    with thread.conversation() as chat:
+        replies = chat.replies(timeout=9)
+        sandbox.say(thread.id, "one")
+        assert next(replies).text == "one"
+        sandbox.say(thread.id, "two")
+        sandbox.inject("listMessages", Lag(1))
+
+        def say_more() -> None:
+            sandbox.wait_for_requests(1, "listMessages")
+            sandbox.say(thread.id, "three")
+
+        threading.Thread(target=say_more).start()
+        assert {next(replies).text, next(replies).text} == {"two", "three"}
+        assert chat.ask("four").text == "echo: four"
+
+
 def test_a_history_that_is_forbidden_and_a_stream_that_is_not(thread: Any, sandbox: Sandbox) -> None:
     """The stream goes on without it; where there is no stream either, the error comes out."""
     sandbox.inject("streamMessages", CutStream(after_events=0))

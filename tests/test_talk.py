@@ -40,11 +40,13 @@ class Server:
     def __init__(self, old: int, page: int, tick: float, *, newest_first: bool) -> None:
         self.page_size, self.newest_first, self.tick = page, newest_first, tick
         self.messages: list[dict[str, Any]] = []
+        self.made_at: dict[str, float] = {}
+        self.now = -100.0
         self.time = NOW - 100 - old * tick
         for _ in range(old):
             self.add("OUTBOUND")
         self.time = max(self.time, NOW)
-        self.old = len(self.messages)
+        self.old, self.now = len(self.messages), 0.0
         self.wire: bytes | None = None
 
     def add(self, direction: str) -> str:
@@ -56,6 +58,7 @@ class Server:
             "createdAt": datetime.fromtimestamp(self.time, UTC).isoformat(),
         }
         self.messages.append(message)
+        self.made_at[str(message["id"])] = self.now
         return str(message["id"])
 
     def say(self, *, times: int = 1, envelope: str | None = None) -> None:
@@ -64,9 +67,13 @@ class Server:
             data = self.messages[-1] if envelope is None else {envelope: self.messages[-1]}
             self.wire += f"data: {json.dumps(data)}\r\n\r\n".encode() * times
 
-    def page(self, cursor: str | None) -> tuple[list[Message], str | None]:
-        listed = self.messages[::-1] if self.newest_first else self.messages
-        start = 0 if cursor is None else [message["id"] for message in listed].index(cursor) + 1
+    def page(self, cursor: str | None, lag: float = 0.0) -> tuple[list[Message], str | None]:
+        since = self.now - lag
+        listed = [message for message in self.messages if not lag or self.made_at.get(message["id"], -100.0) < since]
+        listed = listed[::-1] if self.newest_first else listed
+        ids = [message["id"] for message in listed]
+        # A cursor that is not listed yet has nothing after it.
+        start = 0 if cursor is None else ids.index(cursor) + 1 if cursor in ids else len(ids)
         shown = listed[start : start + self.page_size]
         more = start + self.page_size < len(listed)
         messages = [message for message in map(read_message, shown) if message is not None]
@@ -92,9 +99,15 @@ class Run:
             self.given.append(message.id)
 
     def step(
-        self, *, accept: bool = True, history: bool = True, chunk: int = 1 << 20, patience: float = math.inf
+        self,
+        *,
+        accept: bool = True,
+        history: bool = True,
+        lag: float = 0.0,
+        chunk: int = 1 << 20,
+        patience: float = math.inf,
     ) -> None:
-        """Do what the core says; whether it did anything but wait."""
+        """Do what the core says."""
         server, talk = self.server, self.talk
         action = talk.next(self.now)
         if isinstance(action, Connect):
@@ -107,7 +120,8 @@ class Run:
         elif isinstance(action, Look):
             self.requests.append(action)
             if history:
-                talk.page(*server.page(action.cursor), self.now)
+                server.now = self.now
+                talk.page(*server.page(action.cursor, lag), self.now)
             else:
                 talk.unreadable(self.now)
         elif isinstance(action, Listen):
@@ -149,6 +163,7 @@ EVENTS: dict[str, Callable[[Run, int], Any]] = {
     "step": lambda run, _: run.step(),
     "refuse": lambda run, _: run.step(accept=False),
     "no history": lambda run, _: run.step(history=False, patience=0.2),
+    "a list that lags": lambda run, _: run.step(lag=1.9, patience=0.2),
     "a few bytes": lambda run, size: run.step(chunk=size),
     "wait": lambda run, size: run.step(patience=size / 10),
 }
@@ -167,6 +182,7 @@ def test_each_message_once_and_in_order(events: list[tuple[str, int]], thread: t
     run.step()
     note(f"{thread} {events}")
     for event, size in events:
+        server.now = run.now
         EVENTS[event](run, size)
         run.take()
     run.settle()
@@ -174,8 +190,9 @@ def test_each_message_once_and_in_order(events: list[tuple[str, int]], thread: t
     given = run.given if tick or not old else [id_ for id_ in run.given if int(id_) >= old]
     assert len(given) == len(set(given))
     assert sorted(given, key=int) == server.expected()
-    if tick and (newest_first or page == LONG):
-        # Else a turn is not kept waiting by a list that would have to be read through for what was said just before.
+    lags = any(event == "a list that lags" for event, _ in events)
+    if tick and not lags and (newest_first or page == LONG):
+        # Else a turn waits neither for what a list does not show yet, nor for a list to be read through.
         assert given == server.expected()
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _FIRST_CHECK: Final = 5.0
 _FIRST_CHECK_OF_PROVEN: Final = 20.0
 _LONGEST_CHECK: Final = 300.0
+# A list may lag: a gap is looked into once more when the stream has been open for so long.
+_LAG: Final = 2.0
 # Where there is no stream: soon at first, then seldom. A minute of silence costs five looks.
 _FIRST_POLL: Final = 1.0
 _LONGEST_POLL: Final = 30.0
@@ -126,8 +128,8 @@ class Talk:
         self._order = 0
         self._lookup: Lookup | None = None
         self._decoder = EventDecoder()
-        # Whether there may be messages that no stream has brought.
-        self._gap = False
+        # Whether there may be messages that no stream has brought, and that the list did not show yet.
+        self._gap = self._doubtful = False
         self._polling = False
         self._proven = False
         self._quiet = False
@@ -139,6 +141,7 @@ class Talk:
         self._connect_at = now
         self._look_at = math.inf
         self._opened_at = self._stall_at = math.inf
+        self._looked_at = now
 
     # What to do, and what to hand out.
 
@@ -150,6 +153,7 @@ class Talk:
             return Connect()
         # Not before what the stream has brought meanwhile is read; but a gap is filled before what comes after it.
         if now >= self._look_at and (self._gap or self._quiet or not self.connected):
+            self._looked_at = now
             mark = None if self._may_read_all(now) else self._mark
             self._lookup = Lookup(
                 settled=self._settled, mark=mark, floor=self._floor(), order=self._order, ranks=self._ranks
@@ -182,6 +186,7 @@ class Talk:
         self.connected, self._quiet = True, False
         self._decoder = EventDecoder()
         self._opened_at, self._stall_at = now, now + self._stall
+        self._doubtful = self._gap
         if self._gap:
             self._look_at = now
         else:
@@ -205,7 +210,7 @@ class Talk:
                 if not self._add(message, len(self._turns), now):
                     continue
                 fresh.append(message)
-                if not self._gap and not self._skipped:
+                if not self._gap and not self._skipped and not self._doubtful:
                     # In order, and nothing missed: whatever the server made before it is known too.
                     self._settle(message.id, len(self._turns))
         except EventTooLargeError as error:
@@ -271,13 +276,14 @@ class Talk:
             turn = self._turns.get(message.id, turn)
             if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn, now):
                 fresh.append(message)
-        checked = self.connected and not self._gap and not (self._skipped and lookup.whole)
+        checked = self.connected and not self._gap and not self._doubtful and not (self._skipped and lookup.whole)
         # From our own message on, in a long list that runs from the oldest on: what came shortly before it is yet to
         # be read, when nobody waits any more.
         self._skipped = self._settled is None and not lookup.whole
         if new and not self._skipped:
             self._settle(new[-1].id, turn)
         self._gap = not self.connected
+        self._doubtful = self._doubtful and self._looked_at < self._opened_at + _LAG
         if checked and fresh:
             self._missed(now)
         elif fresh:
@@ -289,6 +295,8 @@ class Talk:
         if not self.connected and not self._polling:
             # The next look comes when the stream is open again, or cannot be opened.
             self._look_at = math.inf
+        elif self.connected and self._doubtful:
+            self._look_at = self._opened_at + _LAG
         self._quiet = False
         return fresh
 
@@ -334,7 +342,7 @@ class Talk:
             self._interval = _FIRST_CHECK_OF_PROVEN if self._proven else _FIRST_CHECK
         else:
             self._interval = _FIRST_POLL
-        if self.connected and self._gap:
+        if self.connected and (self._gap or self._doubtful):
             return
         if self.connected or self._polling:
             self._look_at = now + self._interval

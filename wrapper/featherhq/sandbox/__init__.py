@@ -178,6 +178,10 @@ class Sandbox:
         """
         self._app.inject(operation, fault, times, thread_id)
 
+    def forget_faults(self) -> None:
+        """From now on nothing goes wrong any more, whatever was injected."""
+        self._app.forget_faults()
+
     def say(self, thread_id: str, text: str) -> Message:
         """Have the agent say something of its own accord."""
         said: Message = self._server.call(self._app.say, thread_id, text)

@@ -115,6 +115,11 @@ class App:
             raise ValueError(f"no operation {operation!r}; there are {', '.join(known.values())}")
         self._faults[name, None if thread_id is None else thread_id.lower()].extend([fault] * times)
 
+    def forget_faults(self) -> None:
+        """Call off what has not gone wrong yet. For any thread."""
+        for waiting in list(self._faults.values()):
+            waiting.clear()
+
     def say(self, thread_id: str, text: str) -> Message:
         """Have the agent say something. For the loop's own thread."""
         message = self.state.say(thread_id, text)

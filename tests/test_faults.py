@@ -1,0 +1,128 @@
+"""A run over sockets in which anything may go wrong at any time, against a model of what must hold."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from conftest import AGENT_ID, Kind
+from featherhq import DeliveryUnknownError, FeatherError, ReplyTimeoutError
+from featherhq.sandbox import (
+    CutAfter,
+    CutBefore,
+    CutStream,
+    Fault,
+    Garbage,
+    Html,
+    Lag,
+    Reorder,
+    Sandbox,
+    Stall,
+    Status,
+)
+
+TIMEOUT = 3.0
+FAULTS: list[Fault] = [
+    CutBefore(),
+    CutAfter(),
+    Garbage(),
+    Html(502),
+    Html(200),
+    Status(408),
+    Status(429),
+    Status(500),
+    Status(502, after=True),
+    Status(503, headers={"Retry-After": "0.2"}),
+    Status(504, after=True),
+    Stall(),
+    Stall(1.0),
+    Stall(2.4, after=True),
+    Reorder(1),
+    Lag(1),
+    CutStream(after_events=1),
+    CutStream(after_bytes=200),
+]
+OPERATIONS = ["getThread", "updateThread", "sendMessage", "sendMessage", "listMessages", "streamMessages", "*"]
+
+
+class Model:
+    """What a caller believes, and what it may rely on."""
+
+    def __init__(self, kind: Kind, sandbox: Sandbox, seed: int) -> None:
+        self.dice = random.Random(seed)  # noqa: S311 - not for secrets
+        self.sandbox = sandbox
+        self.thread = kind.client(base_url=sandbox.url, timeout=TIMEOUT).threads.create(AGENT_ID)
+        self.metadata: dict[str, str] = {}
+        self.confirmed: list[str] = []
+        self.unknown: list[str] = []
+        self.refused: list[str] = []
+        self.given: list[str] = []
+
+    def step(self, number: int, chat: Any) -> None:
+        """One call, in which something may go wrong; it ends in time, with an answer or with one of our errors."""
+        if self.dice.random() < 0.6:
+            self.sandbox.inject(self.dice.choice(OPERATIONS), self.dice.choice(FAULTS))
+        began = time.monotonic()
+        with suppress(FeatherError):
+            self.dice.choice([self.send, self.ask, self.chat, self.chat, self.read, self.change])(str(number), chat)
+        assert time.monotonic() - began < TIMEOUT + 0.3
+
+    def said(self, text: str, call: Any) -> None:
+        try:
+            call(text)
+        except DeliveryUnknownError:
+            self.unknown.append(text)
+        except ReplyTimeoutError:
+            self.confirmed.append(text)
+        except FeatherError as error:
+            # A success that cannot be read is no refusal.
+            (self.unknown if "accepted" in str(error) or "200" in str(error) else self.refused).append(text)
+        else:
+            self.confirmed.append(text)
+
+    def send(self, text: str, _: Any) -> None:
+        self.said(text, self.thread.send)
+
+    def ask(self, text: str, _: Any) -> None:
+        self.said(text, self.thread.ask)
+
+    def chat(self, text: str, chat: Any) -> None:
+        self.said(text, chat.send)
+        self.take(chat, 0.3)
+
+    def read(self, _: str, __: Any) -> None:
+        times = [message.created_at for message in self.thread.messages()]
+        assert times == sorted(times)
+
+    def change(self, text: str, _: Any) -> None:
+        self.metadata[text] = text
+        with suppress(FeatherError):
+            self.thread.update(metadata={text: text})
+            assert self.thread.details.metadata[text] == text
+
+    def take(self, chat: Any, timeout: float) -> None:
+        self.given += [message.text for message in chat.replies(timeout=timeout)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_goes_wrong(kind: Kind, seed: int) -> None:
+    """Confirmed messages stand once, unknown ones at most once, refused ones never; each reply is given once."""
+    with Sandbox(lambda text, _: f"re {text}", rate_limit=None, newest_first=bool(seed % 2)) as sandbox:
+        model = Model(kind, sandbox, seed)
+        with model.thread.conversation() as chat:
+            for number in range(15):
+                model.step(number, chat)
+            sandbox.forget_faults()
+            model.take(chat, 7.0)
+        history = sandbox.messages(model.thread.id)
+        stands = Counter(message.text for message in history if message.direction == "INBOUND")
+        assert all(stands[text] == 1 for text in model.confirmed)
+        assert all(stands[text] <= 1 for text in model.unknown)
+        assert not any(stands[text] for text in model.refused)
+        made = [message.text for message in history if message.direction == "OUTBOUND"]
+        assert Counter(model.given) == Counter(made)
+        assert set(model.thread.refresh().details.metadata.to_dict()) <= set(model.metadata)
