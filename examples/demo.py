@@ -12,9 +12,12 @@ def main() -> None:
         print(f"A Feather listens on {sandbox.url}.")
         thread = feather.threads.create(AGENT_ID, metadata={"customer": "Ada"})
         print(f"Thread {thread.id}\n")
-        for text in ("Hello!", "Where is my order?", "And when will it arrive?"):
-            print(f"   you  {text}")
-            print(f" agent  {thread.ask(text).text}")
+        with thread.conversation() as chat:
+            for text in ("Hello!", "Where is my order?", "And when will it arrive?"):
+                print(f"   you  {text}")
+                print(f" agent  {chat.ask(text).text}")
+            for message in chat.replies(timeout=0.3):  # the agent may have more to say
+                print(f" agent  {message.text}")
         print("\nThe whole thread, as Feather keeps it:")
         for message in thread.messages():
             print(f"  {message.created_at:%H:%M:%S}  {message.direction or '':8}  {message.text}")

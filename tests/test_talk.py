@@ -173,7 +173,7 @@ EVENTS: dict[str, Callable[[Run, int], Any]] = {
     events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.integers(1, 200)), max_size=40),
     thread=st.tuples(st.integers(0, 9), st.sampled_from([1, 2, 5, LONG]), st.booleans(), st.sampled_from([0.001, 0.0])),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_each_message_once_and_in_order(events: list[tuple[str, int]], thread: tuple[int, int, bool, float]) -> None:
     """Events, cuts at any byte, duplicates, refusals, silences, failing histories, pages of any size, either order."""
     old, page, newest_first, tick = thread
@@ -189,8 +189,9 @@ def test_each_message_once_and_in_order(events: list[tuple[str, int]], thread: t
     # Where all of the server's times are the same, neither age nor order can always be told.
     given = run.given if tick or not old else [id_ for id_ in run.given if int(id_) >= old]
     assert len(given) == len(set(given))
-    assert sorted(given, key=int) == server.expected()
     lags = any(event == "a list that lags" for event, _ in events)
+    if tick or not lags:
+        assert sorted(given, key=int) == server.expected()
     if tick and not lags and (newest_first or page == LONG):
         # Else a turn waits neither for what a list does not show yet, nor for a list to be read through.
         assert given == server.expected()

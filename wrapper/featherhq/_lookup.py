@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from featherhq._models import INBOUND
 from featherhq._replies import in_time
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ class Lookup:
         """
         ordered = self.listed()
         ids = [message.id for message in ordered]
+        if len(ids) > 1 and not (self.order or _order(ordered, self._ranks)):
+            # All of one time, and nothing tells which way they run: then any of them may be new.
+            return ordered
         if self._settled in ids:
             return ordered[ids.index(self._settled) + 1 :]
         if self._jumped:
@@ -134,7 +138,9 @@ def _order(listed: Sequence[Message], ranks: Mapping[str, float]) -> int:
     rising = sum(later > earlier for earlier, later in pairwise(times))
     falling = sum(later < earlier for earlier, later in pairwise(times))
     if not rising + falling:
-        known = [ranks[message.id] for message in listed if message.id in ranks]
-        rising = sum(later > earlier for earlier, later in pairwise(known))
-        falling = sum(later < earlier for earlier, later in pairwise(known))
+        # What was sent and what was heard became known in their own orders, and not in one.
+        for sent in (True, False):
+            known = [ranks[said.id] for said in listed if said.id in ranks and (said.direction == INBOUND) == sent]
+            rising += sum(later > earlier for earlier, later in pairwise(known))
+            falling += sum(later < earlier for earlier, later in pairwise(known))
     return (rising > _AGREEMENT * (rising + falling)) - (falling > _AGREEMENT * (rising + falling))

@@ -118,6 +118,7 @@ class Talk:
         self._inbox: deque[_Heard] = deque()
         # Every message that was given out, sent, or known before, with when it became so.
         self._ranks: dict[str, float] = dict(known)
+        self._newest_rank = now
         self._turns: dict[str, int] = {}
         self._settled: str | None = None
         self._settled_turn = 0
@@ -207,7 +208,7 @@ class Talk:
                     continue
                 self._fruitless = self._strikes = 0
                 self._proven = True
-                if not self._add(message, len(self._turns), now):
+                if not self._add(message, len(self._turns), self._next_rank(now)):
                     continue
                 fresh.append(message)
                 if not self._gap and not self._skipped and not self._doubtful:
@@ -269,21 +270,23 @@ class Talk:
         self._order = lookup.order
         self._look_failures = 0
         fresh, turn = [], self._settled_turn
-        new = lookup.new()
+        # One for all, as the list may not tell their order.
+        new, rank = lookup.new(), self._next_rank(now)
         # Sent, and not listed yet: then what is listed tells nothing of the order, and counts as come just now.
         unlisted = bool(self._turns) and next(reversed(self._turns)) not in {message.id for message in new}
         for message in new:
             turn = self._turns.get(message.id, turn)
-            if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn, now):
+            if message.direction != INBOUND and self._add(message, len(self._turns) if unlisted else turn, rank):
                 fresh.append(message)
         checked = self.connected and not self._gap and not self._doubtful and not (self._skipped and lookup.whole)
         # From our own message on, in a long list that runs from the oldest on: what came shortly before it is yet to
         # be read, when nobody waits any more.
         self._skipped = self._settled is None and not lookup.whole
-        if new and not self._skipped:
-            self._settle(new[-1].id, turn)
         self._gap = not self.connected
         self._doubtful = self._doubtful and self._looked_at < self._opened_at + _LAG
+        trusted = self._polling or (self.connected and not self._doubtful and not (checked and fresh))
+        if new and trusted and not self._skipped:
+            self._settle(new[-1].id, turn)
         if checked and fresh:
             self._missed(now)
         elif fresh:
@@ -321,7 +324,7 @@ class Talk:
         """A message was accepted: how many were, by now."""
         turn = len(self._turns) + 1
         self._turns[message_id] = turn
-        self._ranks[message_id] = now
+        self._ranks[message_id] = self._next_rank(now)
         self._sent_at = now
         self._mark = self._mark or message_id
         self._connect_at = min(self._connect_at, now + backoff(0, self._random))
@@ -348,13 +351,17 @@ class Talk:
             self._look_at = now + self._interval
             self._interval *= _GROWTH
 
-    def _add(self, message: Message, turn: int, now: float) -> bool:
+    def _add(self, message: Message, turn: int, rank: float) -> bool:
         if message.id in self._ranks:
             return False
-        self._ranks[message.id] = now
+        self._ranks[message.id] = rank
         self._last_turn = max(self._last_turn, turn)
         self._inbox.append(_Heard(message, turn))
         return True
+
+    def _next_rank(self, now: float) -> float:
+        self._newest_rank = max(now, math.nextafter(self._newest_rank, math.inf))
+        return self._newest_rank
 
     def _settle(self, message_id: str, turn: int) -> None:
         self._settled, self._settled_turn = message_id, turn
