@@ -35,7 +35,7 @@ from featherhq.sandbox import (
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 TIMEOUT = 9.0
 """Seconds for a send: two thirds are for the answer, and the rest is to find out where none came."""
-LATE = 6.3
+LATE = 6.1
 """Seconds after which an answer comes too late, and early enough to be found."""
 FAULTY = 1 / 5
 EVENTS_A_STREAM = 20

@@ -364,6 +364,37 @@ def test_it_may_be_closed_from_elsewhere(sandbox: Sandbox) -> None:
     kind.close()
 
 
+def test_it_may_be_closed_while_it_opens(sandbox: Sandbox) -> None:
+    """The stream that comes then is closed at once, and iteration is empty."""
+    kind = Kind(asynchronous=False)
+    thread = kind.client(base_url=sandbox.url).threads.create(AGENT_ID)
+    sandbox.inject("streamMessages", Stall(0.3), 2)
+    chat = thread.conversation()
+
+    def close() -> None:
+        sandbox.wait_for_requests(1, "streamMessages")
+        chat.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    with chat:
+        closer.join()
+        assert list(chat) == []
+    kind.close()
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url) as feather:
+            chat = feather.thread(thread.id).conversation()
+            entering = asyncio.ensure_future(chat.__aenter__())
+            await asyncio.to_thread(sandbox.wait_for_requests, 2, "streamMessages")
+            await chat.aclose()
+            await entering
+            assert [message async for message in chat] == []
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(program())
+
+
 @pytest.mark.parametrize("fault", [None, Status(404)], ids=["stream", "polling"])
 def test_a_client_that_is_closed_first(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, fault: Any) -> None:
     """Its conversations end with it: a ConfigurationError, and no wait."""

@@ -288,9 +288,17 @@ def test_whose_a_message_is() -> None:
     with deliveries.sending("t", "yes", 100) as last:
         deliveries.confirm(last, "10", 101)
     assert deliveries.known("t") == {"10": 101}
-    deliveries.saw("u", [message(11, 1000)], 140)
+    # Listed, and a moment later found to be a call's own: known since then.
+    deliveries.saw("t", [message(12, 1000)], 102)
+    with deliveries.sending("t", "yes", 102) as found:
+        deliveries.confirm(found, "12", 103)
+        deliveries.confirm(found, "13", 103)
+        deliveries.confirm(found, "13", 103)
+    deliveries.saw("t", [message(14, 1000)], 132.5)
+    assert set(deliveries.known("t")) == {"12", "13", "14"}
+    deliveries.saw("u", [message(11, 1000)], 170)
     assert deliveries.known("t") == {}
-    assert deliveries.known("u") == {"11": 140}
+    assert deliveries.known("u") == {"11": 170}
 
 
 def test_a_send_that_is_cancelled_is_no_longer_in_flight(sandbox: Sandbox) -> None:

@@ -13,15 +13,14 @@ sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import soak
 
 
-@pytest.mark.parametrize("seed", [2, 3])
-def test_nothing_is_doubled_and_nothing_is_lost(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_doubled_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """Messages, replies, and those of which nobody can know: each as arranged."""
     caplog.set_level("ERROR", "featherhq")
-    tally = asyncio.run(soak.soak(sends=400, conversations=80, seed=seed))
+    tally = asyncio.run(soak.soak(sends=200, conversations=20, seed=2))
     assert tally.holds, tally.table()
-    assert tally.sent == 400
+    assert tally.sent == 200
     assert tally.reconciled
-    assert tally.unknown < 20
+    assert tally.unknown < 10
 
 
 def test_a_tally_that_does_not_hold() -> None:

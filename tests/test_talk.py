@@ -259,6 +259,21 @@ def test_a_stream_that_died_without_a_word() -> None:
     assert [type(request) for request in run.requests[:4]] == [Connect, Look, Connect, Look]
 
 
+def test_a_stream_that_brings_nothing_is_given_up() -> None:
+    """Silent twice on what the history shows: from then on there are looks and no streams, and nothing is lost."""
+    run = opened()
+    for _ in range(6):
+        run.server.add("OUTBOUND")
+        until = run.now + 60
+        while run.now < until:
+            run.step()
+    assert run.given == run.server.expected()
+    asked = len(run.requests)
+    run.settle()
+    assert Connect() not in run.requests[asked:]
+    assert sum(request == Connect() for request in run.requests) <= 3
+
+
 def test_the_stream_may_ask_to_wait() -> None:
     """Its `retry` field is kept to, up to half a minute."""
     run = opened()

@@ -35,8 +35,7 @@ class AsyncLine:
     async def hold(self, response: httpx.Response) -> None:
         """Keep a stream, in the place of the one there was."""
         before, self._stream = self._stream, _Stream(response)
-        if before is not None:
-            await before.aclose()
+        await _end(before)
         if self._closed.is_set():
             await self.hang_up()
 
@@ -54,8 +53,7 @@ class AsyncLine:
     async def hang_up(self) -> None:
         """Close the stream, if there is one."""
         stream, self._stream = self._stream, None
-        if stream is not None:
-            await stream.aclose()
+        await _end(stream)
 
     async def aclose(self) -> None:
         """Close the stream, and those that would be held from now on."""
@@ -98,6 +96,11 @@ class _Stream:
             await self._chunks.put(end)
         finally:
             await self._response.aclose()
+
+
+async def _end(stream: _Stream | None) -> None:
+    if stream is not None:
+        await stream.aclose()
 
 
 class AsyncPump:

@@ -158,7 +158,9 @@ class Dialogue:
             raise ConfigurationError("this client is closed", hint="End its conversations before it.")
 
     def _connect(self, deadline: Deadline, *, must: bool) -> Plan[None]:
-        outcome = yield from _operations.open_stream(self._settings, self._listing.thread_id, deadline)
+        # Later on, when to try again is the core's to say.
+        retries = self._settings.max_retries if must else 0
+        outcome = yield from _operations.open_stream(self._settings, self._listing.thread_id, deadline, retries)
         now = self._settings.clock()
         if isinstance(outcome, Answer):
             if outcome.is_stream:

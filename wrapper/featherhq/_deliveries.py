@@ -181,12 +181,12 @@ class Deliveries:
         oldest = min([known.since, *(sending.began for sending in self._open)]) - _REMEMBERED
         while self._line[0][0] < oldest:
             since, thread_id, message_id = self._line.popleft()
-            messages = self._known[thread_id]
+            messages = self._known.get(thread_id, {})
             # It may have become known once more, as some call's own.
-            if messages[message_id].since == since:
+            if message_id in messages and messages[message_id].since <= since:
                 del messages[message_id]
             if not messages:
-                del self._known[thread_id]
+                self._known.pop(thread_id, None)
 
 
 def _comparable(text: str) -> str:

@@ -259,10 +259,10 @@ def _look(settings: Settings, listing: Listing, lookup: Lookup, deadline: Deadli
             return
 
 
-def open_stream(settings: Settings, thread_id: str, deadline: Deadline) -> Plan[Answer | GiveUp]:
-    """Open the event stream, in one attempt: when to try again is the conversation's to say."""
+def open_stream(settings: Settings, thread_id: str, deadline: Deadline, max_retries: int) -> Plan[Answer | GiveUp]:
+    """Open the event stream."""
     request = api_stream_messages._get_kwargs(_in_path(thread_id))  # noqa: SLF001
-    retry = Retry("GET", settings.base_url + request["url"], 0, deadline, settings.random)
+    retry = Retry("GET", settings.base_url + request["url"], max_retries, deadline, settings.random)
     return attempts(settings, request, deadline, streaming=True, retry=retry)
 
 

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -403,7 +404,8 @@ async def _in_thread(
     said: asyncio.Future[str | list[str]] = loop.create_future()
 
     def done(replies: str | list[str]) -> None:
-        if not said.cancelled():
+        # Nobody waits for it any more where the sandbox is being stopped.
+        with suppress(asyncio.InvalidStateError):
             said.set_result(replies)
 
     def run() -> None:
