@@ -289,6 +289,21 @@ def test_the_stream_may_ask_to_wait() -> None:
     assert action.seconds == 30
 
 
+def test_neither_stream_nor_history() -> None:
+    """Both are tried again, each after a while that grows, and what was said meanwhile is given in the end."""
+    run = opened()
+    run.server.wire = None
+    run.step()
+    run.server.say()
+    for _ in range(40):
+        run.step(accept=False, history=False)
+    looks = sum(isinstance(request, Look) for request in run.requests)
+    assert looks > 3
+    assert run.now > 4 * looks
+    run.settle()
+    assert run.given == run.server.expected()
+
+
 def test_a_page_that_nobody_asked_for_changes_nothing() -> None:
     """A look that was given up, because its call was, is no longer waited for."""
     run = opened()
