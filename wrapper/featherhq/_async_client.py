@@ -194,7 +194,7 @@ class AsyncThread:
 
         Raises:
             InvalidArgumentError: the message is empty or no string; nothing was sent.
-            DeliveryUnknownError: it may or may not have arrived; it was not sent again.
+            DeliveryUnknownError: it may or may not have arrived; it was looked for, and no second copy was made.
             FeatherError: it has not arrived.
         """
         deadline = self._settings.deadline(timeout)
@@ -354,7 +354,7 @@ class AsyncConversation:
             InvalidArgumentError: it is no number of seconds above 0.
             FeatherError: they cannot be had (the key is refused, the thread is gone); what may pass is waited for.
         """
-        return self._each(None if timeout is None else _arguments.seconds("timeout", timeout))
+        return self._each(self._dialogue.patience(timeout))
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self.replies()

@@ -107,6 +107,14 @@ class Dialogue:
         self._talk.starts_here(sent.message_id)
         return (yield from self._reply(sent, turn, deadline))
 
+    def patience(self, timeout: object) -> float | None:
+        """How long `next` is to wait, from what a caller gave.
+
+        Raises:
+            InvalidArgumentError: it is no number of seconds above 0.
+        """
+        return None if timeout is None else _arguments.seconds("timeout", timeout)
+
     def next(self, patience: float | None) -> Plan[Message | None]:
         """The next of the agent's messages; `None` where none came in time, or the conversation has ended.
 
@@ -183,13 +191,9 @@ class Dialogue:
         connected = self._talk.connected
         try:
             page = yield from _operations.list_messages(self._settings, self._listing, look.cursor, deadline)
-        except LASTING as error:
-            if not self._talk.connected:
-                raise
-            logger.warning("history: %s; the stream goes on without it", error)
-            self._talk.unreadable(self._settings.clock())
-            return
         except FeatherError as error:
+            if isinstance(error, LASTING) and not connected:
+                raise
             logger.warning("history: %s; looking again later", error)
             self._talk.unreadable(self._settings.clock())
             return
