@@ -9,16 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import generate as tool
 import pytest
+from documents import ContractError, load_yaml
 from featherhq_api.models import ListMessagesResponse, SendMessageResponse, ThreadResponse
+from overlay import apply_overlay
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import generate as tool  # noqa: E402 - a script, not a package
-from overlay import ContractError, apply_overlay, load_yaml  # noqa: E402
-
 SEND = "/api/v1/threads/{threadId}/messages"
 
 
@@ -86,11 +84,11 @@ def test_the_same_bytes_anywhere(copy: Path) -> None:
 
 
 def test_a_failure_leaves_generated_as_it_was(copy: Path) -> None:
-    """One line on what failed, no traceback, and nothing written."""
+    """What failed, no traceback, and nothing written."""
     before = tree(copy)
     cases = [
         ("openapi.yaml", f"  {SEND}:", "  /api/v2/messages:", "overlay action 5, line"),
-        ("openapi.yaml", "openapi: 3.0.0", "openapi: [", "openapi.yaml: "),
+        ("openapi.yaml", "openapi: 3.0.0", "openapi: [", "openapi.yaml:9: this is no YAML"),
         ("openapi.yaml", "in: path", "in: nowhere", "no valid OpenAPI"),
         ("openapi.overlay.yaml", "operationId: getThread", "operationId: update-Thread", "both be update_thread.py"),
         ("openapi.overlay.yaml", "title: ListMessagesResponse", "title: ThreadResponse", "'thread' differ"),
@@ -104,7 +102,45 @@ def test_a_failure_leaves_generated_as_it_was(copy: Path) -> None:
         assert told in failed.stderr
         assert "Traceback" not in failed.stderr
         assert tree(copy) == before
+        assert {path.name for path in copy.iterdir()} == {"openapi.yaml", "openapi.overlay.yaml", "generated"}
         (copy / name).write_text(good, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [
+        ("$.paths['/threads/{id}/close'].patch", "in $['paths'] there is no ['/threads/{id}/close'] any more"),
+        ("$.paths['/threads/{id}/close'].patch", "(there is '/threads/{id}/end')"),
+        ("$.paths['/threads/{id}/end'].patch", "in $['paths']['/threads/{id}/end'] there is no ['patch'] any more"),
+        ("$.paths['/threads/{id}/end'].patch", "(there is 'post')"),
+        ("$.paths.*.post.tags[2]", "in $['paths'][*]['post']['tags'] there is no [2] any more."),
+        ("$..[?@.enum].enum", "in $ there is no ..[?@['enum']] any more."),
+        ("$.info.title.text", "in $['info']['title'] there is no ['text'] any more."),
+        ("$.servers", "in $ there is no ['servers'] any more (there is 'info', 'paths')"),
+    ],
+)
+def test_a_target_that_matches_nothing_is_told_with_its_likely_cause(target: str, cause: str) -> None:
+    """How far it leads, what is missing there, and what there is instead."""
+    document = {"info": {"title": "A"}, "paths": {"/threads/{id}/end": {"post": {"tags": ["A", "B"]}}, "/web": {}}}
+    with pytest.raises(ContractError) as caught:
+        apply_overlay(document, {"actions": [{"target": target, "description": "Its name.", "update": {}}]})
+    assert cause in str(caught.value)
+    assert str(caught.value).startswith("overlay action 1: the target matches nothing: ")
+    assert str(caught.value).endswith(f"\n  target: {target}\n  description: Its name.")
+
+
+def test_all_actions_that_match_nothing_are_told_at_once() -> None:
+    """Or passed over, where that is asked for."""
+    actions = [
+        {"target": "$.b", "remove": True},
+        {"target": "$.a", "update": {"c": 1}},
+        {"target": "$.d", "update": {}},
+    ]
+    with pytest.raises(ContractError, match=r"(?s)overlay action 1: .*\noverlay action 3: "):
+        apply_overlay({"a": {}}, {"actions": actions})
+    unmatched: list[str] = []
+    assert apply_overlay({"a": {}}, {"actions": actions}, unmatched=unmatched) == {"a": {"c": 1}}
+    assert [told[:17] for told in unmatched] == ["overlay action 1:", "overlay action 3:"]
 
 
 def test_an_operation_without_a_name_gets_a_hint_and_works(copy: Path) -> None:

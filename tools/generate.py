@@ -23,14 +23,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from documents import ROOT, ContractError, check_valid, load_yaml, operations, plain
 from openapi_python_client.config import ConfigFile
+from openapi_python_client.parser.openapi import generate_operation_id
+from openapi_python_client.schema.untrusted_string import UntrustedString
 from openapi_python_client.strings import ClassName, PythonIdentifier
-from openapi_spec_validator import validate
-from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
-from overlay import ContractError, apply_overlay, load_yaml
+from overlay import apply_overlay
 
-TOOLS: Final = Path(__file__).resolve().parent
-_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+TOOLS: Final = ROOT / "tools"
 # What may differ between schemas of the same name without making them different.
 _ANNOTATIONS: Final = {"title", "description", "example", "nullable"}
 
@@ -39,11 +39,11 @@ def main() -> int:
     """Run it; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with what is there, and change nothing")
-    parser.add_argument("--root", type=Path, default=TOOLS.parent, help="the folder with openapi.yaml")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the folder with openapi.yaml")
     given = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            made = generate(given.root, Path(scratch))
+            made = generate(overlaid(given.root), Path(scratch))
             there = given.root / "generated" / "featherhq_api"
             if not given.check:
                 _swap(made, there)
@@ -59,14 +59,14 @@ def main() -> int:
     return 1 if differences else 0
 
 
-def generate(root: Path, scratch: Path) -> Path:
-    """The package, made in a scratch folder.
+def generate(contract: dict[str, Any], scratch: Path) -> Path:
+    """The package that an overlaid contract gives, made in a scratch folder.
 
     Raises:
         ContractError: the contract, the overlay or the tools are not right.
     """
     _check_tools()
-    document = effective_document(root)
+    document = effective_document(contract)
     _check_names(document)
     source = scratch / "openapi.json"
     source.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -83,22 +83,31 @@ def generate(root: Path, scratch: Path) -> Path:
     return package
 
 
-def effective_document(root: Path) -> dict[str, Any]:
-    """The contract with the overlay applied and its named schemas made components; a valid OpenAPI document.
+def overlaid(root: Path, unmatched: list[str] | None = None) -> dict[str, Any]:
+    """The contract with the overlay applied.
+
+    Args:
+        root: The folder with both.
+        unmatched: As in `apply_overlay`.
 
     Raises:
         ContractError: it cannot be made.
     """
-    document = apply_overlay(load_yaml(root / "openapi.yaml"), load_yaml(root / "openapi.overlay.yaml"))
-    # Plain values from here on, without YAML's lines and comments.
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    hoist(plain)
-    try:
-        validate(plain)
-    except OpenAPIValidationError as error:
-        where = "/".join(map(str, getattr(error, "absolute_path", ())))
-        raise ContractError(f"the contract with the overlay is no valid OpenAPI: {error.args[0]} at {where}") from error
-    return plain
+    overlay = load_yaml(root / "openapi.overlay.yaml")
+    document: dict[str, Any] = plain(apply_overlay(load_yaml(root / "openapi.yaml"), overlay, unmatched=unmatched))
+    return document
+
+
+def effective_document(document: dict[str, Any]) -> dict[str, Any]:
+    """An overlaid contract with its named schemas made components, as the generator reads it.
+
+    Raises:
+        ContractError: it is no valid OpenAPI document.
+    """
+    document = copy.deepcopy(document)
+    hoist(document)
+    check_valid(document, lambda _: "the contract with the overlay")
+    return document
 
 
 def hoist(document: dict[str, Any]) -> None:
@@ -156,29 +165,36 @@ def _meaning(schema: Any) -> Any:
     return schema
 
 
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each operation of a document, with its path and method."""
-    for path, item in document["paths"].items():
-        for method in _METHODS:
-            if method in item:
-                yield path, method, item[method]
+def modules(document: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Where the generator puts each operation, by path and method: `featherhq_api.api.threads.send_message`."""
+    places = {}
+    for path, method, operation in operations(document):
+        tag = PythonIdentifier((operation.get("tags") or ["default"])[0], "tag")
+        named = operation.get("operationId")
+        name = (
+            PythonIdentifier(named, "field_")
+            if named
+            else generate_operation_id(path=UntrustedString(path), method=method, prefix="field_")
+        )
+        places[path, method] = f"featherhq_api.api.{tag}.{name}"
+    return places
 
 
 def _check_names(document: dict[str, Any]) -> None:
     """Names that the generator would make one of: it overwrites one file with the other and says nothing."""
-    modules: dict[tuple[str, str], str] = {}
+    taken: dict[str, str] = {}
+    places = modules(document)
     for path, method, operation in operations(document):
         name = operation.get("operationId")
         if name is None:
             print(_unnamed(path, method), file=sys.stderr)
-            continue
-        key = (str((operation.get("tags") or ["default"])[0]), str(PythonIdentifier(name, "field_")))
-        if key in modules:
+        module = places[path, method]
+        if module in taken:
             raise ContractError(
-                f"the operations {modules[key]} and {name} would both be {key[1]}.py: "
-                "give one another operationId in openapi.overlay.yaml"
+                f"the operations {taken[module]} and {name or f'{method} {path}'} would both be "
+                f"{module.rpartition('.')[2]}.py: give one another operationId in openapi.overlay.yaml"
             )
-        modules[key] = name
+        taken[module] = name or f"{method} {path}"
     classes: dict[str, str] = {}
     for title in document.get("components", {}).get("schemas", {}):
         name = str(ClassName(title, "field_"))
@@ -221,10 +237,11 @@ def _environment() -> dict[str, str]:
 
 
 def _check_package(package: Path, document: dict[str, Any]) -> None:
-    modules = [path for path in package.glob("api/*/*.py") if path.name != "__init__.py"]
-    expected = sum(1 for _ in operations(document))
-    if len(modules) != expected:
-        raise ContractError(f"{expected} operations gave {len(modules)} modules: do two share a name?")
+    paths = [path.relative_to(package.parent).with_suffix("") for path in package.glob("api/*/*.py")]
+    found = {".".join(path.parts) for path in paths if path.name != "__init__"}
+    wrong = sorted(found ^ set(modules(document).values()))
+    if wrong:
+        raise ContractError(f"openapi-python-client put operations elsewhere than expected: {', '.join(wrong)}")
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -7,32 +7,27 @@ error. A rule whose target has gone is a contract that has changed.
 from __future__ import annotations
 
 import copy
-from pathlib import Path
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Final
 
-from jsonpath_rfc9535 import JSONPathError, find
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from documents import ContractError
+from jsonpath_rfc9535 import JSONPathError, JSONPathQuery, compile as compile_path
+from jsonpath_rfc9535.selectors import NameSelector
 
-
-class ContractError(Exception):
-    """Something is wrong with the contract, its overlay, or what was made of them: one line, and what to do."""
+_FEW: Final = 5
 
 
-def load_yaml(path: Path) -> Any:
-    """A YAML 1.2 document, with its lines and comments.
-
-    Raises:
-        ContractError: it cannot be read.
-    """
-    try:
-        return YAML().load(path)
-    except (OSError, YAMLError) as error:
-        raise ContractError(f"{path.name}: {' '.join(str(error).split())}") from error
+class UnmatchedError(ContractError):
+    """An action's target matches nothing."""
 
 
-def apply_overlay(document: Any, overlay: Any) -> Any:
+def apply_overlay(document: Any, overlay: Any, *, unmatched: list[str] | None = None) -> Any:
     """A copy of the document with the overlay's actions carried out, one after the other.
+
+    Args:
+        document: The document.
+        overlay: The overlay.
+        unmatched: Takes what would be said of each action whose target matches nothing; it is passed over then.
 
     Raises:
         ContractError: an action is malformed, or its target matches nothing.
@@ -40,6 +35,7 @@ def apply_overlay(document: Any, overlay: Any) -> Any:
     if not isinstance(overlay, dict) or not isinstance(overlay.get("actions"), list):
         raise ContractError("the overlay has no list of actions")
     document = copy.deepcopy(document)
+    missed: list[str] = [] if unmatched is None else unmatched
     for index, action in enumerate(overlay["actions"]):
         where = f"overlay action {index + 1}"
         if hasattr(overlay["actions"], "lc"):  # as it came from YAML
@@ -53,14 +49,20 @@ def apply_overlay(document: Any, overlay: Any) -> Any:
             _carry_out(document, action)
         except (ContractError, JSONPathError) as error:
             about = " ".join(str(action.get("description", "no description")).split())
-            raise ContractError(f"{where}: {error} (target {action['target']}; {about})") from error
+            told = f"{where}: {error}\n  target: {action['target']}\n  description: {about}"
+            if not isinstance(error, UnmatchedError):
+                raise ContractError(told) from error
+            missed.append(told)
+    if missed and unmatched is None:
+        raise ContractError("\n".join(missed))
     return document
 
 
 def _carry_out(document: Any, action: dict[str, Any]) -> None:
-    nodes = find(action["target"], document)
+    query = compile_path(action["target"])
+    nodes = query.find(document)
     if not nodes:
-        raise ContractError("the target matches nothing: has the contract changed there?")
+        raise UnmatchedError(f"the target matches nothing: {_cause(document, query)}")
     if action.get("remove") is True:
         # From the last on, so that the indexes of a list still to come stay right.
         for location in sorted({node.location for node in nodes}, key=_order, reverse=True):
@@ -76,6 +78,26 @@ def _carry_out(document: Any, action: dict[str, Any]) -> None:
             _merge(node.value, action.get("update") or {})
         else:
             raise ContractError("the target is neither an object nor a list")
+
+
+def _cause(document: Any, query: JSONPathQuery) -> str:
+    """Where a target that matches nothing leaves the document, and what is there instead."""
+    for length in range(len(query.segments) - 1, -1, -1):
+        reached = JSONPathQuery(env=query.env, segments=query.segments[:length])
+        nodes = reached.find(document)
+        if nodes:
+            break
+    gone = query.segments[length]
+    cause = f"in {reached} there is no {gone} any more"
+    wanted = [selector.name for selector in gone.selectors if isinstance(selector, NameSelector)]
+    here = {str(key): None for node in nodes if isinstance(node.value, dict) for key in node.value} if wanted else {}
+    close = [key for name in wanted for key in get_close_matches(name, here, n=1)]
+    # Of many keys the one that looks most alike, of few all.
+    nearest = ", ".join(map(repr, close or list(here)[:_FEW]))
+    cause += f" (there is {nearest})" if nearest else ""
+    return (
+        f"{cause}. If the contract has changed there, let the action follow it; if what it was for is gone, remove it"
+    )
 
 
 def _order(location: tuple[int | str, ...]) -> list[tuple[bool, int, str]]:
