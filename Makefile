@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel soak generate check-generated format clean
+.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel soak
+.PHONY: contract generate check-generated format clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
+
+contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
+	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
 
 generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
 	$(BIN)/python tools/generate.py
