@@ -3,11 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests with a verb of their own, since they print what is worth seeing, or use both cores as it is.
+ALONE := contract_edits schemathesis wheel
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit schemathesis wheel soak
-.PHONY: contract generate check-generated format clean
+.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak
+.PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,9 +20,9 @@ demo: $(VENV)/.runs ## hold a conversation with a Feather on this machine
 sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things on
 	@$(BIN)/python -m featherhq sandbox
 
-test: lint typecheck check-generated unit schemathesis wheel ## everything that has to hold
+test: lint typecheck check-generated unit edits schemathesis wheel ## everything that has to hold
 
-setup: $(VENV)/.tools ## install what tests and generation need
+setup: $(VENV)/.node ## install what tests and generation need
 
 lint: $(VENV)/.tools ## ruff over what is written by hand
 	$(BIN)/ruff check .
@@ -29,11 +31,14 @@ lint: $(VENV)/.tools ## ruff over what is written by hand
 typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
 	$(BIN)/mypy
 
-unit: $(VENV)/.tools ## the tests, with every line and branch of wrapper/ covered
+unit: $(VENV)/.node ## the tests, with every line and branch of wrapper/ covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=4 --ignore=tests/test_schemathesis.py --ignore=tests/test_wheel.py
+	$(BIN)/coverage run -m pytest --numprocesses=4 $(ALONE:%=--ignore=tests/test_%.py)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+edits: $(VENV)/.node ## edits of the contract, each alone, and what contract-diff says of it
+	$(BIN)/pytest -s tests/test_contract_edits.py
 
 schemathesis: $(VENV)/.tools ## the contract against the sandbox
 	$(BIN)/pytest -s tests/test_schemathesis.py
@@ -46,6 +51,9 @@ soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a co
 
 contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
 	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
+
+contract-diff: $(VENV)/.node ## what the contract's changes break since the last release, or since BASE=rev
+	@$(BIN)/python tools/contract_diff.py $(addprefix --base=,$(BASE))
 
 generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
 	$(BIN)/python tools/generate.py
@@ -74,4 +82,11 @@ $(VENV)/.runs: pyproject.toml | $(BIN)/python
 $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 	@echo "Installing the tools, once…"
 	@$(PIP) --requirement tools/requirements.txt
+	@touch $@
+
+# Without their scripts, of which nothing here needs any.
+$(VENV)/.node: tools/package.json tools/package-lock.json $(VENV)/.tools
+	@mkdir -p $(VENV)/redocly
+	@cp tools/package.json tools/package-lock.json $(VENV)/redocly
+	@PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(VENV)/redocly --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
