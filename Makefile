@@ -56,7 +56,7 @@ contract-diff: $(VENV)/.node ## what the contract's changes break since the last
 	@$(BIN)/python tools/contract_diff.py $(addprefix --base=,$(BASE))
 
 generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
-	$(BIN)/python tools/generate.py
+	@$(BIN)/python tools/generate.py
 
 check-generated: $(VENV)/.tools ## fail if generated/ is not what the contract gives
 	$(BIN)/python tools/generate.py --check

@@ -45,10 +45,11 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             made = generate(overlaid(given.root), Path(scratch))
             there = given.root / "generated" / "featherhq_api"
+            differences = list(_differences(made, there))
             if not given.check:
                 _swap(made, there)
+                print(f"generated/featherhq_api: {len(differences) or 'no'} files are new or have changed")
                 return 0
-            differences = list(_differences(made, there))
     except ContractError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
