@@ -217,7 +217,7 @@ def test_each_edit_is_told_right(repository: Path, tmp_path: Path, capsys: pytes
 def test_a_release_is_what_is_compared_with(
     repository: Path, contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last tag of one where there is one, else the last commit; and what a mended overlay no longer breaks."""
+    """The last tag of one where there is one, else the last commit; and what the overlay mends, and what it breaks."""
     assert tool.main([f"--root={repository}"]) == 0
     assert "since nothing has been released yet (nothing has changed)" in capsys.readouterr().out
     git(repository, "tag", "v0.1.0")
@@ -240,6 +240,15 @@ def test_a_release_is_what_is_compared_with(
     assert "featherhq: nothing\n\nBreaking for users of featherhq_api: nothing\n" in out
     assert f"`{THREAD}/close` was renamed to `{THREAD}/end`" in out
     assert "Version: 0.1.0 → 0.1.1 (nothing breaks)" in out
+
+    git(repository, "checkout", "--quiet", "openapi.overlay.yaml", "openapi.yaml")
+    overlay.write_text(
+        overlay.read_text("utf-8").replace("operationId: getThread\n", "operationId: readThread\n"), "utf-8"
+    )
+    assert tool.main([f"--root={repository}"]) == 0
+    out = capsys.readouterr().out
+    assert "wrapper/ calls featherhq_api.api.threads.get_thread, which is gone" in out
+    assert "Harmless: 1\n  the generated package, by the overlay or the generator alone\n" in out
     git(repository, "checkout", "--quiet", "openapi.overlay.yaml")
 
 

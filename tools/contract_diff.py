@@ -27,7 +27,7 @@ from typing import Any, Final
 import griffe
 from attrs import frozen
 from documents import ROOT, ContractError, load_yaml
-from generate import effective_document, generate, modules, overlaid
+from generate import differences, effective_document, generate, modules, overlaid
 from judge import Change, Group, Judge, next_version
 
 _API: Final = "featherhq_api"
@@ -117,7 +117,7 @@ def compare(root: Path, base: str) -> Comparison:
         changes: list[Change] = []
         used, there = _used(root), set[str]()
         try:
-            generate(after, new)
+            made = generate(after, new)
         except ContractError as error:
             changes.append(Change(Group.CALLERS, f"make generate: {error}"))
         else:
@@ -126,6 +126,8 @@ def compare(root: Path, base: str) -> Comparison:
             changes += [Change(Group.CALLERS, f"wrapper/ calls {gone}, which is gone") for gone in sorted(used - there)]
             changes += [Change(Group.CALLERS, told) for told in _mypy(root, new)]
             changes += [Change(Group.USERS, told) for told in _griffe(old / "generated", new)]
+            if not vendor and any(differences(made, old / "generated" / _API)):
+                changes.append(Change(Group.HARMLESS, "the generated package, by the overlay or the generator alone"))
         judge = Judge(
             before=load_yaml(old / "openapi.yaml"),
             after=load_yaml(root / "openapi.yaml"),
@@ -136,7 +138,7 @@ def compare(root: Path, base: str) -> Comparison:
         changes += judge.changes(vendor, ours)
         breaks = any(change.group is not Group.HARMLESS for change in changes)
         found = {change["impact"] for change in vendor}
-        bump = "major" if breaks else "minor" if "minor" in found else "patch" if found else "none"
+        bump = "major" if breaks else "minor" if "minor" in found else "patch" if changes else "none"
         return Comparison(base, changes, unmatched, bump, last=_version(old), now=_version(root))
 
 

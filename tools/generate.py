@@ -45,19 +45,19 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             made = generate(overlaid(given.root), Path(scratch))
             there = given.root / "generated" / "featherhq_api"
-            differences = list(_differences(made, there))
+            found = list(differences(made, there))
             if not given.check:
                 _swap(made, there)
-                print(f"generated/featherhq_api: {len(differences) or 'no'} files are new or have changed")
+                print(f"generated/featherhq_api: {len(found) or 'no'} files are new or have changed")
                 return 0
     except ContractError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for difference in differences:
+    for difference in found:
         print(f"generated/featherhq_api/{difference}", file=sys.stderr)
-    if differences:
+    if found:
         print("error: generated/ is not what the contract gives; `make generate` makes it so", file=sys.stderr)
-    return 1 if differences else 0
+    return 1 if found else 0
 
 
 def generate(contract: dict[str, Any], scratch: Path) -> Path:
@@ -253,7 +253,8 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _differences(made: Path, there: Path) -> Iterator[str]:
+def differences(made: Path, there: Path) -> Iterator[str]:
+    """Each file that is not the same in two packages."""
     ours, theirs = _files(made), _files(there)
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs:
