@@ -145,7 +145,7 @@ def test_all_actions_that_match_nothing_are_told_at_once() -> None:
 
 def test_an_operation_without_a_name_gets_a_hint_and_works(copy: Path) -> None:
     """A warning with the lines to add; generation goes on, and reading it is as tolerant as the rest."""
-    participants = """  /api/v1/threads/{threadId}/participants:
+    guests = """  /api/v1/threads/{threadId}/guests:
     get:
       tags:
         - SMS Threads
@@ -158,7 +158,7 @@ def test_an_operation_without_a_name_gets_a_hint_and_works(copy: Path) -> None:
           in: path
       responses:
         '200':
-          description: Who takes part
+          description: Who is there
           content:
             application/json:
               schema:
@@ -170,13 +170,13 @@ def test_an_operation_without_a_name_gets_a_hint_and_works(copy: Path) -> None:
                 required: [kind]
 components:
 """
-    edit(copy / "openapi.yaml", "components:\n", participants)
+    edit(copy / "openapi.yaml", "components:\n", guests)
     made = run(copy)
     assert made.returncode == 0
-    assert "operationId: getThreadsParticipants" in made.stderr
-    assert "target: $.paths['/api/v1/threads/{threadId}/participants'].get" in made.stderr
-    assert len(list((copy / "generated/featherhq_api/api/threads").glob("*participants*.py"))) == 1
-    models = (copy / "generated/featherhq_api/models").glob("*participants*.py")
+    assert "operationId: getThreadsGuests" in made.stderr
+    assert "target: $.paths['/api/v1/threads/{threadId}/guests'].get" in made.stderr
+    assert len(list((copy / "generated/featherhq_api/api/threads").glob("*guests*.py"))) == 1
+    models = (copy / "generated/featherhq_api/models").glob("*guests*.py")
     assert "kind: None | str | Unset" in next(models).read_text("utf-8")
 
 

@@ -118,7 +118,7 @@ def optional_in_a_request(document: Document) -> None:
 
 
 def another_operation(document: Document) -> None:
-    document["paths"][f"{THREAD}/participants"] = {"get": document["paths"][THREAD]["get"]}
+    document["paths"][f"{THREAD}/guests"] = {"get": document["paths"][THREAD]["get"]}
 
 
 @frozen
@@ -153,7 +153,7 @@ EDITS = [
     Edit(null_in_an_answer, HARMLESS, "from 'string' to 'string | null'. (tolerated by the client)", PATCH),
     Edit(other_words, HARMLESS, '→ "Sends."', PATCH),
     Edit(optional_in_a_request, HARMLESS, "requestBody > locale: added", NEW),
-    Edit(another_operation, HARMLESS, f"{THREAD}/participants: added", NEW),
+    Edit(another_operation, HARMLESS, f"{THREAD}/guests: added", NEW),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from io import StringIO
@@ -20,24 +19,26 @@ from hypothesis import given, settings, strategies as st
 from splice import Splice, merged
 
 ROOT = Path(__file__).parent.parent
-SEND = "/api/v1/threads/{threadId}/messages"
-FRAGMENT = (ROOT / "tests/data/send-a-message.yaml").read_text("utf-8")
-OURS = (ROOT / "openapi.yaml").read_text("utf-8")
-HEAD = """> ## Documentation Index
-> Fetch the complete documentation index.
-
-# Send a message to a web chat thread
-
-## OpenAPI
-
-````yaml post /api/v1/threads/{threadId}/messages
+PATH = "/api/v1/threads/{threadId}/participants"
+PAGE = (ROOT / "docs/participants.md").read_text("utf-8")
+FRAGMENT = PAGE.partition("````yaml")[2].partition("\n")[2].partition("\n````")[0]
+FIRST = PAGE[: PAGE.index(FRAGMENT)].count("\n") + 1  # the line of the page on which its fragment begins
+# What there is before: the same operation and another one, with comments that have to stay.
+OTHER = """  /api/v1/threads/web:
+    # Sure: the request.
+    post:
+      summary: Create a web chat thread
+      responses:
+        '200':
+          description: The thread that was opened
+  # Sure: all of it.
 """
-FIRST = HEAD.count("\n") + 1  # the line of a page on which its fragment begins
+OURS = "# The contract of these tests.\n" + FRAGMENT.replace("paths:\n", f"paths:\n{OTHER}")
 
 
 def page(fragment: str = FRAGMENT) -> str:
-    """A page in the vendor's form."""
-    return f"{HEAD}{fragment}\n````\n"
+    """The page with another fragment."""
+    return PAGE.replace(FRAGMENT, fragment)
 
 
 class Place:
@@ -71,7 +72,7 @@ def empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Place:
 
 @pytest.fixture
 def place(empty: Place) -> Place:
-    shutil.copy(ROOT / "openapi.yaml", empty.folder)
+    empty.contract.write_text(OURS, "utf-8")
     return empty
 
 
@@ -87,7 +88,7 @@ def test_a_page_in_an_empty_contract_is_the_contract(empty: Place, before: str |
     status, out, _ = empty.bring(page())
     assert status == 0
     assert empty.text() == (before or "") + FRAGMENT.rstrip("\n") + "\n"
-    assert f"POST {SEND}: new" in out
+    assert f"GET {PATH}: new" in out
     assert "make generate" in out
 
 
@@ -97,7 +98,7 @@ def test_a_page_that_repeats_what_is_there_changes_nothing(place: Place) -> None
     for text in (page(), page().replace("\n", "\r\n"), "\ufeff" + page()):
         status, out, _ = place.bring(text)
         assert (status, place.text()) == (0, OURS)
-        assert f"POST {SEND}: as it was" in out
+        assert f"GET {PATH}: as it was" in out
         assert "nothing was written" in out
     assert place.contract.stat().st_mtime_ns == before
 
@@ -116,54 +117,55 @@ def test_every_page_gone_and_brought_back(empty: Place) -> None:
 
 def test_a_new_operation_disturbs_nothing(place: Place) -> None:
     """All lines that were there stand as they stood, comments too, and the new ones in one block."""
-    new = FRAGMENT.replace("/messages:", "/participants:").replace("    post:", "    put:")
+    new = FRAGMENT.replace("/participants:", "/guests:").replace("    get:", "    put:")
     status, out, _ = place.bring(page(new))
     assert status == 0
-    assert "PUT /api/v1/threads/{threadId}/participants: new" in out
-    start = place.text().index("  /api/v1/threads/{threadId}/participants:\n")
-    block = new[new.index("  /api/v1/threads/{threadId}/participants:\n") : new.index("components:\n")]
+    assert "PUT /api/v1/threads/{threadId}/guests: new" in out
+    start = OURS.index("components:\n")
+    block = new[new.index("  /api/v1/threads/{threadId}/guests:\n") : new.index("components:\n")]
     assert place.text() == OURS[:start] + block + OURS[start:]
     assert place.bring(page(new))[1].endswith("nothing was written.\n")
 
 
 def test_a_new_method_goes_beside_those_of_its_path(place: Place) -> None:
     """And the comments of its neighbours stay with them."""
-    status, _, _ = place.bring(page(FRAGMENT.replace("    post:", "    delete:")))
-    assert status == 0
-    lines = [line for line in place.text().split("\n") if line not in OURS.split("\n")]
-    assert lines == ["    delete:"]
-    rest = place.text().replace(FRAGMENT[FRAGMENT.index("    post:\n") : FRAGMENT.index("components:\n")], "", 1)
-    assert plain(parse_yaml(place.text(), "new"))["paths"][SEND].keys() == {"post", "get", "delete"}
-    assert [line for line in rest.split("\n") if "#" in line] == [line for line in OURS.split("\n") if "#" in line]
+    before = OURS.replace("components:\n", "# What all share.\ncomponents:\n")
+    place.contract.write_text(before)
+    new = FRAGMENT.replace("    get:", "    delete:")
+    assert place.bring(page(new))[0] == 0
+    start = before.index("# What all share.\n")
+    block = new[new.index("    delete:\n") : new.index("components:\n")]
+    assert place.text() == before[:start] + block + before[start:]
 
 
 def test_of_a_changed_operation_only_the_changed_lines_change(place: Place) -> None:
     """A word, a property more, one less; and it says which."""
     new, expected = FRAGMENT, OURS
     for old, instead in [
-        ("Message accepted for processing", "Accepted"),
-        ("windowExpiresIn:\n                    type: number", "region:\n                    type: string"),
-        ("                  - windowExpiresIn\n", ""),
+        ("description: The participants", "description: Who takes part"),
+        ("joinedAt:\n                          type: string", "since:\n                          type: number"),
+        ("                        - kind\n", ""),
     ]:
         assert FRAGMENT.count(old) == OURS.count(old) == 1
         new, expected = new.replace(old, instead), expected.replace(old, instead)
     status, out, _ = place.bring(page(new))
     assert (status, place.text()) == (0, expected)
-    assert f"POST {SEND}: changed" in out
-    where = f"paths > {SEND} > post > responses > 200"
-    properties = f"{where} > content > application/json > schema > properties"
-    for told in (f"~ {where} > description", f"+ {properties} > region", f"- {properties} > windowExpiresIn"):
-        assert f"  {told}\n" in out
+    assert f"GET {PATH}: changed" in out
+    where = f"paths > {PATH} > get > responses > 200"
+    inside = f"{where} > content > application/json > schema > properties > participants > items"
+    told = (f"~ {where} > description", f"+ {inside} > properties > since", f"- {inside} > properties > joinedAt")
+    for line in (*told, f"~ {inside} > required"):
+        assert f"  {line}\n" in out
 
 
 def test_comments_that_go_are_told(place: Place) -> None:
     """Where what they stood in is no more."""
-    margin = " " * 18
-    line = f"{margin}- windowExpiresIn\n"
-    place.contract.write_text(OURS.replace(line, f"{margin}# Of no known unit.\n{line}"))
+    margin = " " * 24
+    line = f"{margin}- kind\n"
+    place.contract.write_text(OURS.replace(line, f"{margin}# Always?\n{line}"))
     status, out, _ = place.bring(page(FRAGMENT.replace(line, "")))
     assert status == 0
-    assert out.split("what was replaced:\n")[1].startswith("  # Of no known unit.\n")
+    assert out.split("what was replaced:\n")[1].startswith("  # Always?\n")
 
 
 def but(old: str, new: str) -> str:
@@ -179,13 +181,13 @@ def at(part: str, told: str) -> str:
 
 GONE = "#/components/schemas/Gone"
 BROKEN = {
-    "no fragment": (HEAD.partition("````")[0], at("## OpenAPI", "nothing under this heading")),
+    "no fragment": (PAGE.partition("````")[0], at("## OpenAPI", "nothing under this heading")),
     "no heading": (but("## OpenAPI", "## Api"), "no heading '## OpenAPI'"),
     "two fragments": (page() + "````yaml\n````\n", f": a second block; the first opens on line {FIRST - 1}"),
     "cut short": (page().removesuffix("````\n"), at("````yaml", "this block is never closed")),
     "broken YAML": (but("      tags:", "      tags: ]"), at("      tags:", "this is no YAML")),
     "a key twice": (but("      summary:", "      tags: []\n      summary:"), at("      summary:", "this is no YAML")),
-    "a list": (page("- openapi\n"), f":{FIRST}: expected an OpenAPI document"),
+    "a list": (page("- openapi"), f":{FIRST}: expected an OpenAPI document"),
     "a Swagger 2": (but("openapi: 3.0.0", "swagger: '2.0'"), f":{FIRST}: expected the version of OpenAPI"),
     "no title": (but("  title: Feather AI API\n", ""), at("info:", 'this is no valid OpenAPI: "title"')),
     "no operation": (page(FRAGMENT.partition("paths:")[0] + "paths: {}\n"), at("paths:", "there is no operation")),
@@ -212,7 +214,7 @@ BROKEN = {
 def test_a_page_that_cannot_be(place: Place, case: str) -> None:
     """One line with the file and the line, no traceback, and nothing written, not even the good page before it."""
     text, told = BROKEN[case]
-    status, _, err = place.bring(page(FRAGMENT.replace("post:", "put:")), text)
+    status, _, err = place.bring(page(FRAGMENT.replace("get:", "put:")), text)
     assert status == 1
     assert err.startswith("error: 1-page.md")
     assert told in err
@@ -227,7 +229,7 @@ def test_what_else_can_go_wrong(place: Place) -> None:
     assert place.bring()[0] == 1
     assert tool.main([f"--root={place.folder}", "--page=nowhere.md"]) == 1
     place.folder.joinpath(".openapi.yaml.new").mkdir()
-    status, _, err = place.bring(page(FRAGMENT.replace("post:", "put:")))
+    status, _, err = place.bring(page(FRAGMENT.replace("get:", "put:")))
     assert (status, place.text()) == (1, OURS)
     assert "openapi.yaml: " in err
     for broken, told in (
@@ -276,11 +278,11 @@ def test_a_security_of_its_own_stays_with_the_operation(place: Place) -> None:
     new = FRAGMENT.replace("security: []\n", "security:\n  - ApiKey: []\n", 1).replace(
         "      security:\n        - ApiKey: []\n", ""
     )
-    new = new.replace("post:", "put:")
+    new = new.replace("get:", "put:")
     assert place.bring(page(new))[0] == 0
     read = plain(parse_yaml(place.text(), "new"))
     assert read["security"] == []
-    assert read["paths"][SEND]["put"]["security"] == [{"ApiKey": []}]
+    assert read["paths"][PATH]["put"]["security"] == [{"ApiKey": []}]
 
 
 USE = """
@@ -293,12 +295,13 @@ from featherhq_api.models import {body} as Body
 client = AuthenticatedClient(sys.argv[1], token=sys.argv[2], prefix="", auth_header_name="X-API-Key")
 print(send.sync(UUID(sys.argv[3]), client=client, body=Body(message="Hello from an empty contract")))
 """
+SEND = "$.paths['/api/v1/threads/{threadId}/messages'].post"
 NAMES = f"""overlay: 1.0.0
 info: {{title: Names, version: 1.0.0}}
 actions:
-  - target: $.paths['{SEND}'].post
+  - target: {SEND}
     update: {{operationId: sendMessage}}
-  - target: $.paths['{SEND}'].post.requestBody.content['application/json'].schema
+  - target: {SEND}.requestBody.content['application/json'].schema
     update: {{title: SendMessageBody}}
 """
 
@@ -317,7 +320,8 @@ actions:
 def test_from_an_empty_contract_to_a_client_that_sends(empty: Place, overlay: str, names: tuple[str, str]) -> None:
     """The vendor's page alone, imported and generated, puts a message into a thread."""
     empty.folder.joinpath("openapi.overlay.yaml").write_text(overlay)
-    assert empty.bring(page())[0] == 0
+    vendors = (ROOT / "tests/data/send-a-message.yaml").read_text("utf-8")
+    assert empty.bring(page(vendors))[0] == 0
     line = [sys.executable, str(ROOT / "tools/generate.py"), "--root", str(empty.folder)]
     made = subprocess.run(line, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
