@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with a commit, and needs git")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDED = ("openapi.yaml", "openapi.overlay.yaml", "Makefile", "pyproject.toml", "docs", "generated", "tools", "wrapper")
 # `make`, with the tools of this environment, and never setting up another.

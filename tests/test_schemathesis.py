@@ -28,8 +28,7 @@ OPERATIONS = {
 
 ASIDE = """
 [[operations]]
-include-path = "{path}"
-include-method = "{method}"
+include-name = "{method} {path}"
 enabled = false
 """
 
