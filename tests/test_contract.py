@@ -106,6 +106,31 @@ def test_a_failure_leaves_generated_as_it_was(copy: Path) -> None:
         (copy / name).write_text(good, "utf-8")
 
 
+def test_what_cannot_be_written_leaves_generated_as_it_was(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where its folder is none, nor where the swap fails half-way."""
+    made, there = ROOT / "generated/featherhq_api", copy / "generated/featherhq_api"
+    before = tree(copy)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == ".featherhq_api.new":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(ContractError, match="No space left on device; what was there is there still"):
+            tool._swap(made, there)
+    assert tree(copy) == before
+    assert [path.name for path in (copy / "generated").iterdir()] == ["featherhq_api"]
+    shutil.rmtree(copy / "generated")
+    (copy / "generated").touch()
+    failed = run(copy)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert "generated/featherhq_api: " in failed.stderr
+    assert (copy / "generated").is_file()
+
+
 @pytest.mark.parametrize(
     ("target", "cause"),
     [

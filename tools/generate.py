@@ -266,15 +266,25 @@ def differences(made: Path, there: Path) -> Iterator[str]:
 
 
 def _swap(made: Path, there: Path) -> None:
-    """Put the new tree in the place of the old: beside it first, so that the swap is two renames."""
-    there.parent.mkdir(exist_ok=True)
+    """Put the new tree in the place of the old: beside it first, so that the swap is two renames.
+
+    Raises:
+        ContractError: it cannot be put there; the old one is where it was.
+    """
     new, old = there.with_name(f".{there.name}.new"), there.with_name(f".{there.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(made, new)
-    if there.exists():
-        there.rename(old)
-    new.rename(there)
+    try:
+        there.parent.mkdir(exist_ok=True)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.copytree(made, new)
+        if there.exists():
+            there.rename(old)
+        new.rename(there)
+    except OSError as error:
+        if old.exists() and not there.exists():
+            old.rename(there)
+        shutil.rmtree(new, ignore_errors=True)
+        raise ContractError(f"{there}: {error.strerror or error}; what was there is there still") from error
     shutil.rmtree(old, ignore_errors=True)
 
 
