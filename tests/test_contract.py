@@ -112,17 +112,27 @@ def test_what_cannot_be_written_leaves_generated_as_it_was(copy: Path, monkeypat
     before = tree(copy)
     rename = Path.rename
 
-    def fail(self: Path, target: Path) -> Path:
-        if self.name == ".featherhq_api.new":
-            raise OSError(28, "No space left on device")
-        return rename(self, target)
+    failures: list[tuple[BaseException, type[BaseException], str]] = [
+        (
+            OSError(28, "No space left on device"),
+            ContractError,
+            "No space left on device; what was there is there still",
+        ),
+        (KeyboardInterrupt(), KeyboardInterrupt, "^$"),
+    ]
+    for failure, raised, told in failures:
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", fail)
-        with pytest.raises(ContractError, match="No space left on device; what was there is there still"):
-            tool._swap(made, there)
-    assert tree(copy) == before
-    assert [path.name for path in (copy / "generated").iterdir()] == ["featherhq_api"]
+        def fail(self: Path, target: Path, failure: BaseException = failure) -> Path:
+            if self.name == ".featherhq_api.new":
+                raise failure
+            return rename(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", fail)
+            with pytest.raises(raised, match=told):
+                tool._swap(made, there)
+        assert tree(copy) == before
+        assert [path.name for path in (copy / "generated").iterdir()] == ["featherhq_api"]
     shutil.rmtree(copy / "generated")
     (copy / "generated").touch()
     failed = run(copy)

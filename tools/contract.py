@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
-from documents import ROOT, ContractError, check_valid, line_of, operations, parse_yaml, plain, read_text
+from documents import ROOT, ContractError, check_valid, line_of, operations, parse_yaml, plain, read_text, run
 from markdown_it import MarkdownIt
 from ruamel.yaml.comments import CommentedMap
 from splice import Splice, merged
@@ -264,4 +264,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import griffe
 from attrs import frozen
-from documents import ROOT, ContractError, load_yaml
+from documents import ROOT, ContractError, load_yaml, run
 from generate import differences, effective_document, generate, modules, overlaid
 from judge import Change, Group, Judge, next_version
 
@@ -220,4 +220,4 @@ def _git(root: Path, *arguments: str, fails: bool = False) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from openapi_spec_validator import validate
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
@@ -24,6 +25,14 @@ METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "t
 
 class ContractError(Exception):
     """Something is wrong with the contract, its overlay, or what was made of them: one line, and what to do."""
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a tool, and end with its status; without a traceback where it is stopped by ctrl-c."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped")
 
 
 class _Constructor(RoundTripConstructor):

@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from documents import ROOT, ContractError, check_valid, load_yaml, operations, plain
+from documents import ROOT, ContractError, check_valid, load_yaml, operations, plain, run
 from openapi_python_client.config import ConfigFile
 from openapi_python_client.parser.openapi import generate_operation_id
 from openapi_python_client.schema.untrusted_string import UntrustedString
@@ -280,13 +280,15 @@ def _swap(made: Path, there: Path) -> None:
         if there.exists():
             there.rename(old)
         new.rename(there)
-    except OSError as error:
+    except BaseException as error:  # ctrl-c too
         if old.exists() and not there.exists():
             old.rename(there)
         shutil.rmtree(new, ignore_errors=True)
-        raise ContractError(f"{there}: {error.strerror or error}; what was there is there still") from error
+        if isinstance(error, OSError):
+            raise ContractError(f"{there}: {error.strerror or error}; what was there is there still") from error
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
