@@ -171,6 +171,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder)
     for name in ("generated", "wrapper"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    # The tests are told at this version, whatever has been released since.
+    (folder / "wrapper/featherhq/_version.py").write_text('__version__ = "0.1.0"\n')
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=All of it")

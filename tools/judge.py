@@ -151,12 +151,10 @@ def next_version(last: str, bump: str) -> str:
         last: The version released last.
         bump: `"major"`, `"minor"`, `"patch"` or `"none"`.
     """
-    numbers = [int(part) for part in re.findall(r"\d+", last)[:3]]
-    level = ("major", "minor", "patch", "none").index(bump)
-    if numbers[0] == 0 and bump in {"major", "minor"}:
-        level += 1
     if bump == "none":
         return last
-    numbers[level] += 1
-    numbers[level + 1 :] = [0] * (len(numbers) - level - 1)
-    return ".".join(map(str, numbers))
+    numbers = [int(part) for part in re.findall(r"\d+", last)[:3]]
+    level = ("major", "minor", "patch").index(bump)
+    if numbers[0] == 0:
+        level = min(level + 1, len(numbers) - 1)
+    return ".".join(map(str, [*numbers[:level], numbers[level] + 1, *[0] * (len(numbers) - level - 1)]))
