@@ -1,4 +1,4 @@
-"""The core, without sockets: what is repeated and when, events out of bytes, history in order, turns in line."""
+"""The core, without sockets: what is repeated and when, events out of bytes, history in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from featherhq._errors import FeatherError, phrase
-from featherhq._limit import RateLimit
 from featherhq._models import Message, read_id, read_message, read_time
 from featherhq._replies import History, agent_message, oldest_first
 from featherhq._retry import Again, Deadline, Fate, GiveUp, Retry, fate_of, read_retry_after
@@ -206,29 +205,6 @@ def test_an_attempt_has_twenty_seconds_and_no_more_than_is_left() -> None:
     deadline = Deadline(60)
     assert [deadline.attempt(now) for now in (0, 45, 70)] == [20, 15, 0]
     assert deadline.share(30, 0.5) == Deadline(45)
-
-
-@given(st.floats(0.5, 50), st.lists(st.floats(0, 0.3), min_size=1, max_size=80))
-def test_a_rate_limit_holds_over_any_second(rate: float, pauses: list[float]) -> None:
-    """A burst of one second's worth, then an even pace, first come first served."""
-    limit, now, turns = RateLimit(rate), 0.0, []
-    for pause in pauses:
-        now += pause
-        wait = limit.reserve(now, patience=1e9)
-        assert wait is not None
-        turns.append(now + wait)
-    assert turns == sorted(turns)
-    for first, turn in enumerate(turns):
-        within = [later for later in turns[first:] if later <= turn + 1]
-        assert len(within) <= max(1, rate) + rate + 1e-6
-
-
-def test_a_turn_that_comes_too_late_is_not_taken() -> None:
-    """Who cannot wait does not keep those waiting who can."""
-    limit = RateLimit(1)
-    assert limit.reserve(0, 0) == 0
-    assert limit.reserve(0, 0.5) is None
-    assert limit.reserve(0, 1) == 1
 
 
 def test_phrases() -> None:

@@ -195,7 +195,7 @@ class App:
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}", {"Allow": allowed})
         if request.headers.get("x-api-key") != self._api_key:
             return _error(HTTPStatus.UNAUTHORIZED, "The API key is missing or invalid")
-        if self._limit is not None and self._limit.reserve(time.monotonic(), 0) is None:
+        if self._limit is not None and not self._limit.take(time.monotonic()):
             return _error(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", {"Retry-After": "1"})
         return None
 
