@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from featherhq import _arguments, _operations
-from featherhq._api import WiredClient
-from featherhq._async_pump import AsyncPump
-from featherhq._conversation import Dialogue
 from featherhq._operations import Listing
 from featherhq._replies import History
 from featherhq._settings import (
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from featherhq_api import AuthenticatedClient
     from featherhq_api.models import Thread as ThreadDetails
 
+    from featherhq._async_pump import AsyncPump
     from featherhq._models import Message, SentMessage
 
 
@@ -63,6 +61,9 @@ class AsyncFeather:
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        # Here and below: what is imported late, not everybody needs, and it brings httpx, aiohttp or generated code.
+        from featherhq._async_pump import AsyncPump
+
         self._settings = Settings.read(
             api_key,
             base_url=base_url,
@@ -127,6 +128,8 @@ class AsyncFeather:
     @property
     def api(self) -> AuthenticatedClient:
         """The generated client, for any generated function: same key, retries, deadline and errors."""
+        from featherhq._api import WiredClient
+
         return WiredClient(self._settings, run=self._pump.run, asynchronous=True)
 
 
@@ -211,6 +214,8 @@ class AsyncThread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
+        from featherhq._conversation import Dialogue
+
         deadline = self._settings.deadline(timeout)
         async with self._pump.line() as line:
             plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
@@ -306,6 +311,8 @@ class AsyncConversation:
     """
 
     def __init__(self, settings: Settings, pump: AsyncPump, thread_id: str) -> None:
+        from featherhq._conversation import Dialogue
+
         self._settings = settings
         self._pump = pump
         self._line = pump.line()

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from featherhq import _arguments, _operations
-from featherhq._api import WiredClient
-from featherhq._conversation import Dialogue
 from featherhq._operations import Listing
-from featherhq._pump import Pump
 from featherhq._replies import History
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from featherhq_api.models import Thread as ThreadDetails
 
     from featherhq._models import Message, SentMessage
+    from featherhq._pump import Pump
 
 
 class Feather:
@@ -64,6 +62,9 @@ class Feather:
         headers: Mapping[str, str] | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
+        # Here and below: what is imported late, not everybody needs, and it brings httpx or generated code.
+        from featherhq._pump import Pump
+
         self._settings = Settings.read(
             api_key,
             base_url=base_url,
@@ -128,6 +129,8 @@ class Feather:
     @property
     def api(self) -> AuthenticatedClient:
         """The generated client, for any generated function: same key, retries, deadline and errors."""
+        from featherhq._api import WiredClient
+
         return WiredClient(self._settings, run=self._pump.run, asynchronous=False)
 
 
@@ -210,6 +213,8 @@ class Thread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
+        from featherhq._conversation import Dialogue
+
         deadline = self._settings.deadline(timeout)
         with self._pump.line() as line:
             plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
@@ -304,6 +309,8 @@ class Conversation:
     """
 
     def __init__(self, settings: Settings, pump: Pump, thread_id: str) -> None:
+        from featherhq._conversation import Dialogue
+
         self._settings = settings
         self._pump = pump
         self._line = pump.line()

@@ -1,4 +1,7 @@
-"""What a thread can do, each as a plan: the request from the generated code, the reading of its answer from us."""
+"""What a thread can do, each as a plan: the request from the generated code, the reading of its answer from us.
+
+Generated code is imported by whatever needs it, when it is first called.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import frozen
-from featherhq_api.api.threads import (
-    close_thread as api_close_thread,
-    create_thread as api_create_thread,
-    get_thread as api_get_thread,
-    list_messages as api_list_messages,
-    send_message as api_send_message,
-    stream_messages as api_stream_messages,
-    update_thread as api_update_thread,
-)
-from featherhq_api.models import (
-    CloseThreadBody,
-    CreateThreadBody,
-    ListMessagesDirection,
-    ListMessagesStatus,
-    SendMessageBody,
-    Thread as ThreadDetails,
-    UpdateThreadBody,
-)
-from featherhq_api.types import UNSET
 
 from featherhq import _arguments
 from featherhq._call import attempts, call
@@ -46,6 +30,8 @@ from featherhq._steps import Answer, Sleep
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from featherhq_api.models import Thread as ThreadDetails
+
     from featherhq._deliveries import Sending
     from featherhq._retry import Deadline
     from featherhq._settings import Settings
@@ -63,9 +49,6 @@ _LOOK_SHARE: Final = 1 / 2
 
 LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError)
 """Errors that another look will not mend."""
-
-_DIRECTIONS: Final = tuple(ListMessagesDirection)
-_STATUSES: Final = tuple(ListMessagesStatus)
 
 
 @frozen
@@ -92,10 +75,12 @@ class Listing:
         Raises:
             InvalidArgumentError: one is not what the contract takes.
         """
+        from featherhq_api.models import ListMessagesDirection, ListMessagesStatus
+
         return cls(
             thread_id,
-            _arguments.choice("direction", direction, _DIRECTIONS),
-            _arguments.choice("status", status, _STATUSES),
+            _arguments.choice("direction", direction, tuple(ListMessagesDirection)),
+            _arguments.choice("status", status, tuple(ListMessagesStatus)),
             _arguments.page_size(page_size),
         )
 
@@ -104,11 +89,14 @@ def create_thread(
     settings: Settings, agent_id: object, metadata: object, variables: object
 ) -> Plan[tuple[str, ThreadDetails]]:
     """Make a web chat thread; its id and what Feather says of it."""
+    from featherhq_api.api.threads import create_thread as api
+    from featherhq_api.models import CreateThreadBody
+
     given = {
         "agentId": _arguments.identifier("agent_id", agent_id),
         **_maps(metadata, variables),
     }
-    request = api_create_thread._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
+    request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
     answer = yield from call(settings, request, settings.deadline(None))
     details = _thread(answer)
     thread_id = read_id(details.id)
@@ -119,20 +107,28 @@ def create_thread(
 
 def get_thread(settings: Settings, thread_id: str) -> Plan[ThreadDetails]:
     """What Feather says of a thread."""
-    return _details(settings, api_get_thread._get_kwargs(_in_path(thread_id)))  # noqa: SLF001
+    from featherhq_api.api.threads import get_thread as api
+
+    return _details(settings, api._get_kwargs(_in_path(thread_id)))  # noqa: SLF001
 
 
 def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Plan[ThreadDetails]:
     """Merge metadata and variables into a thread."""
+    from featherhq_api.api.threads import update_thread as api
+    from featherhq_api.models import UpdateThreadBody
+
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
-    return _details(settings, api_update_thread._get_kwargs(_in_path(thread_id), body=body))  # noqa: SLF001
+    return _details(settings, api._get_kwargs(_in_path(thread_id), body=body))  # noqa: SLF001
 
 
 def close_thread(settings: Settings, thread_id: str, reason: object) -> Plan[ThreadDetails]:
     """Close a thread."""
+    from featherhq_api.api.threads import close_thread as api
+    from featherhq_api.models import CloseThreadBody
+
     checked = _arguments.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
-    return _details(settings, api_close_thread._get_kwargs(_in_path(thread_id), body=body))  # noqa: SLF001
+    return _details(settings, api._get_kwargs(_in_path(thread_id), body=body))  # noqa: SLF001
 
 
 def list_messages(settings: Settings, listing: Listing, cursor: str | None, deadline: Deadline) -> Plan[Page]:
@@ -141,7 +137,11 @@ def list_messages(settings: Settings, listing: Listing, cursor: str | None, dead
     Raises:
         ResponseDecodeError: one has no id or no text, or there is no list at all.
     """
-    request = api_list_messages._get_kwargs(  # noqa: SLF001
+    from featherhq_api.api.threads import list_messages as api
+    from featherhq_api.models import ListMessagesDirection, ListMessagesStatus
+    from featherhq_api.types import UNSET
+
+    request = api._get_kwargs(  # noqa: SLF001
         _in_path(listing.thread_id),
         limit=str(listing.page_size),
         cursor=UNSET if cursor is None else cursor,
@@ -171,8 +171,11 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
         DeliveryUnknownError: nobody can tell whether it has arrived.
         FeatherError: it has not.
     """
+    from featherhq_api.api.threads import send_message as api
+    from featherhq_api.models import SendMessageBody
+
     message = _arguments.text("text", text)
-    request = api_send_message._get_kwargs(  # noqa: SLF001
+    request = api._get_kwargs(  # noqa: SLF001
         _in_path(thread_id), body=SendMessageBody(message=message)
     )
     url = settings.base_url + request["url"]
@@ -261,7 +264,9 @@ def _look(settings: Settings, listing: Listing, lookup: Lookup, deadline: Deadli
 
 def open_stream(settings: Settings, thread_id: str, deadline: Deadline, max_retries: int) -> Plan[Answer | GiveUp]:
     """Open the event stream."""
-    request = api_stream_messages._get_kwargs(_in_path(thread_id))  # noqa: SLF001
+    from featherhq_api.api.threads import stream_messages as api
+
+    request = api._get_kwargs(_in_path(thread_id))  # noqa: SLF001
     retry = Retry("GET", settings.base_url + request["url"], max_retries, deadline, settings.random)
     return attempts(settings, request, deadline, streaming=True, retry=retry)
 
@@ -298,6 +303,8 @@ def _details(settings: Settings, request: dict[str, Any]) -> Plan[ThreadDetails]
 
 
 def _thread(answer: Answer) -> ThreadDetails:
+    from featherhq_api.models import Thread as ThreadDetails
+
     return ThreadDetails.from_dict(_inside(answer, "thread"))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
 from attrs import evolve, field, frozen
 
 from featherhq import _arguments
@@ -27,7 +26,6 @@ DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_RATE_LIMIT: Final = 10.0
 """Requests a second: the vendor's standard plan."""
 DEFAULT_PAGE_SIZE: Final = 100
-USER_AGENT: Final = f"featherhq/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
 class Unchanged:
@@ -89,6 +87,7 @@ class Settings:
     max_retries: int
     limit: RateLimit | None
     headers: Mapping[str, str] = field(repr=False)
+    user_agent: str
     deliveries: Deliveries = field(factory=Deliveries, repr=False)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
@@ -111,14 +110,14 @@ class Settings:
             ConfigurationError: no key, a bad key, or a bad URL.
             InvalidArgumentError: anything else that cannot be.
         """
-        requests_a_second = _arguments.rate(rate_limit)
         return cls(
             base_url=_base_url(_default_base_url() if base_url is None else base_url),
             key=Key(_key_source(api_key)),
             timeout=_arguments.seconds("timeout", timeout),
             max_retries=_arguments.retries(max_retries),
-            limit=None if requests_a_second is None else RateLimit(requests_a_second),
+            limit=_limit(rate_limit),
             headers=_arguments.headers(headers),
+            user_agent=_user_agent(),
         )
 
     def changed(self, **options: Any) -> Settings:
@@ -134,8 +133,7 @@ class Settings:
         if "max_retries" in given:
             changes["max_retries"] = _arguments.retries(given["max_retries"])
         if "rate_limit" in given:
-            requests_a_second = _arguments.rate(given["rate_limit"])
-            changes["limit"] = None if requests_a_second is None else RateLimit(requests_a_second)
+            changes["limit"] = _limit(given["rate_limit"])
         if "headers" in given:
             changes["headers"] = {**self.headers, **_arguments.headers(given["headers"])}
         return evolve(self, **changes)
@@ -151,6 +149,20 @@ class Settings:
         """
         seconds = self.timeout if timeout is None else _arguments.seconds("timeout", timeout)
         return Deadline(self.clock() + seconds)
+
+
+def _limit(requests_a_second: object) -> RateLimit | None:
+    rate = _arguments.rate(requests_a_second)
+    return None if rate is None else RateLimit(rate)
+
+
+# httpx is imported when a client is made, and not before, so that an import costs those little who make none.
+
+
+def _user_agent() -> str:
+    import httpx
+
+    return f"featherhq/{__version__} python/{sys.version.partition(' ')[0]} httpx/{httpx.__version__}"
 
 
 def _key_source(given: str | Callable[[], str] | None) -> str | Callable[[], str]:
@@ -169,6 +181,8 @@ def _default_base_url() -> str:
 
 def _base_url(value: object) -> str:
     """An absolute URL without what a base cannot have; a path is kept, for those behind a gateway."""
+    import httpx
+
     problem = "is not one"
     if isinstance(value, str):
         try:
