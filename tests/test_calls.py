@@ -129,21 +129,6 @@ def test_a_connection_that_nobody_accepts(kind: Kind) -> None:
             filler.close()
 
 
-def test_the_clients_own_rate_limit(connect: Callable[..., Any], sandbox: Sandbox) -> None:
-    """Calls beyond it wait their turn, views wait in the same line, and what cannot be in time fails at once."""
-    client = connect(rate_limit=1, timeout=5)
-    view = client.with_options(timeout=0.2)
-    thread_id = client.threads.create(AGENT_ID).id
-    with pytest.raises(APITimeoutError, match="limit of 1 requests a second") as caught:
-        view.threads.get(thread_id)
-    assert caught.value.attempts == 0
-    client.threads.get(thread_id)
-    client.with_options(rate_limit=None).threads.get(thread_id)
-    made, first, second = (request.at for request in sandbox.requests)
-    assert first - made > 0.9
-    assert second - first < 0.9
-
-
 def test_the_key_may_be_a_callable(kind: Kind, sandbox: Sandbox) -> None:
     """It is asked when it is first needed, and again when the key is refused; a POST too is then repeated."""
     keys = iter(["old-key", sandbox.api_key])
@@ -242,8 +227,7 @@ def _close(kind: Kind, given: Any) -> None:
 
 def test_no_operation_on_a_socket_begins_after_the_deadline(sandbox: Sandbox) -> None:
     """What is left of the call's time may be nothing."""
-    with httpx.Client() as client:
-        _sockets.install(client)
+    with _sockets.client() as client:
         with _sockets.limited_to(0), pytest.raises(httpx.ConnectTimeout):
             client.get(sandbox.url)
         assert client.get(sandbox.url).status_code == 404

@@ -10,8 +10,9 @@ from weakref import WeakSet
 
 import httpx
 
+from featherhq._aiohttp import AsyncClient
 from featherhq._steps import READ_AHEAD, Answer, Exchange, Failure, HangUp, Pause, ReadStream, Sleep
-from featherhq._transport import build, check_client, client_options, closed, failure, has_begun
+from featherhq._transport import Clients, build, failure, has_begun
 
 if TYPE_CHECKING:
     from featherhq._steps import Plan, Step
@@ -77,8 +78,11 @@ class _Stream:
 
     async def aclose(self) -> None:
         self._task.cancel()
-        # Also where this task is cancelled meanwhile: the connection is closed in any case.
-        await asyncio.wait([self._task])
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            # Also where this task is cancelled meanwhile, or the other had not begun.
+            await self._response.aclose()
         with suppress(QueueEmpty):
             while True:
                 self._chunks.get_nowait()
@@ -86,16 +90,13 @@ class _Stream:
         self._chunks.put_nowait(b"")
 
     async def _read_ahead(self) -> None:
+        end: bytes | Failure = b""
         try:
-            end: bytes | Failure = b""
-            try:
-                async for chunk in self._response.aiter_bytes():
-                    await self._chunks.put(chunk)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
-                end = failure(error)
-            await self._chunks.put(end)
-        finally:
-            await self._response.aclose()
+            async for chunk in self._response.aiter_bytes():
+                await self._chunks.put(chunk)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
+            end = failure(error)
+        await self._chunks.put(end)
 
 
 async def _end(stream: _Stream | None) -> None:
@@ -107,11 +108,8 @@ class AsyncPump:
     """Takes the steps of plans, one after the other, over connections that it keeps."""
 
     def __init__(self, http_client: httpx.AsyncClient | None) -> None:
-        check_client(http_client, httpx.AsyncClient)
-        self._given = http_client
-        self._own: dict[bool, httpx.AsyncClient] = {}
+        self._clients = Clients(http_client, httpx.AsyncClient, AsyncClient)
         self._lines: WeakSet[AsyncLine] = WeakSet()
-        self._closed = False
 
     def line(self) -> AsyncLine:
         """A line for a plan that opens a stream. It is closed with the client, if not before."""
@@ -132,11 +130,10 @@ class AsyncPump:
 
     async def aclose(self) -> None:
         """Close the connections, but for those of a client that was handed in."""
-        self._closed = True
-        own, self._own = self._own, {}
+        own = self._clients.close()
         for line in list(self._lines):
             await line.aclose()
-        for client in own.values():
+        for client in own:
             await client.aclose()
 
     async def _take(self, step: Step, line: AsyncLine | None) -> Any:
@@ -152,17 +149,8 @@ class AsyncPump:
         assert isinstance(step, HangUp)  # noqa: S101 - there are no others
         return await line.hang_up()
 
-    def _client(self, *, streams: bool) -> httpx.AsyncClient:
-        if self._closed:
-            raise closed()
-        if self._given is not None:
-            return self._given
-        if streams not in self._own:
-            self._own[streams] = httpx.AsyncClient(**client_options(streams=streams))
-        return self._own[streams]
-
     async def _exchange(self, step: Exchange, line: AsyncLine | None) -> Answer | Failure:
-        client = self._client(streams=step.streaming)
+        client = self._clients.get(streams=step.streaming)
         request = build(client, step)
         async with AsyncExitStack() as until_read:
             try:

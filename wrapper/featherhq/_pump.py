@@ -13,7 +13,7 @@ import httpx
 
 from featherhq import _sockets
 from featherhq._steps import READ_AHEAD, Answer, Exchange, Failure, HangUp, Pause, ReadStream, Sleep
-from featherhq._transport import build, check_client, client_options, closed, failure, has_begun, wake
+from featherhq._transport import Clients, build, failure, has_begun, wake
 
 if TYPE_CHECKING:
     from featherhq._steps import Plan, Step
@@ -108,12 +108,9 @@ class Pump:
     """Takes the steps of plans, one after the other, over connections that it keeps."""
 
     def __init__(self, http_client: httpx.Client | None) -> None:
-        check_client(http_client, httpx.Client)
-        self._given = http_client
-        self._own: dict[bool, httpx.Client] = {}
+        self._clients = Clients(http_client, httpx.Client, _sockets.client)
         self._lines: WeakSet[Line] = WeakSet()
         self._lock = Lock()
-        self._closed = False
 
     def line(self) -> Line:
         """A line for a plan that opens a stream. It is closed with the client, if not before."""
@@ -136,13 +133,12 @@ class Pump:
 
     def close(self) -> None:
         """Close the connections, but for those of a client that was handed in."""
+        own = self._clients.close()
         with self._lock:
-            self._closed = True
-            own, self._own = self._own, {}
             lines = list(self._lines)
         for line in lines:
             line.close()
-        for client in own.values():
+        for client in own:
             client.close()
 
     def _take(self, step: Step, line: Line | None) -> Any:
@@ -158,19 +154,8 @@ class Pump:
         assert isinstance(step, HangUp)  # noqa: S101 - there are no others
         return line.hang_up()
 
-    def _client(self, *, streams: bool) -> httpx.Client:
-        with self._lock:
-            if self._closed:
-                raise closed()
-            if self._given is not None:
-                return self._given
-            if streams not in self._own:
-                self._own[streams] = httpx.Client(**client_options(streams=streams))
-                _sockets.install(self._own[streams])
-            return self._own[streams]
-
     def _exchange(self, step: Exchange, line: Line | None) -> Answer | Failure:
-        client = self._client(streams=step.streaming)
+        client = self._clients.get(streams=step.streaming)
         request = build(client, step)
         with ExitStack() as until_read:
             try:

@@ -3,7 +3,7 @@
 A server that drips a byte a second never runs into a read timeout. Tasks can be cancelled from outside;
 a thread that waits in `recv` cannot. So each operation on a socket is given what is left of the call's time
 and no more. httpcore has a place for that, its network backend, and httpx 0.28 no argument to hand one
-in: `install` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
+in: `client` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
 httpx's own timeouts remain.
 """
 
@@ -17,12 +17,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
+import httpx
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator
 
-    import httpx
 
 _until: Final = ContextVar("featherhq_until", default=math.inf)
 
@@ -37,12 +37,14 @@ def limited_to(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
-def install(client: httpx.Client) -> None:
-    """Make a client's sockets keep to `limited_to`, those through proxies too."""
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - see above
+def client(**options: Any) -> httpx.Client:
+    """An `httpx.Client` whose sockets keep to `limited_to`, those through proxies too."""
+    made = httpx.Client(**options)
+    for transport in (made._transport, *made._mounts.values()):  # noqa: SLF001 - see above
         pool = getattr(transport, "_pool", None)
         if isinstance(pool, httpcore.ConnectionPool):
             pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
+    return made
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:

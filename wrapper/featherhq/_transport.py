@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import httpx
 
@@ -13,7 +14,11 @@ from featherhq._errors import ConfigurationError, InvalidArgumentError
 from featherhq._steps import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from featherhq._steps import Exchange
+
+Client = TypeVar("Client", bound=httpx.Client | httpx.AsyncClient)
 
 # Calls are many and short, streams few and long. Streams have connections of their own, as many as
 # there are streams, so that open ones never keep a call waiting.
@@ -42,28 +47,69 @@ _REASONS: Final = (
 )
 
 
-def client_options(*, streams: bool) -> dict[str, Any]:
-    """What an `httpx.Client` or `httpx.AsyncClient` of ours is made with; proxies and certificates as httpx does."""
-    # Deadlines are set on each request, and a redirect might carry the key to another host.
-    return {"limits": _STREAMS if streams else _CALLS, "timeout": None, "follow_redirects": False}
+class Clients(Generic[Client]):
+    """The httpx clients of a pump: the one that was handed in, or else one for calls and one for streams.
 
-
-def check_client(given: object, kind: type) -> None:
-    """Refuse a `http_client=` of the wrong kind.
+    Args:
+        given: The client that was handed in, to be used as it is.
+        kind: What it has to be.
+        make: Makes one of our own, from what the constructors of `kind` take.
 
     Raises:
-        InvalidArgumentError: it is none of `kind`.
+        InvalidArgumentError: the one that was handed in is of another kind.
     """
-    if given is not None and not isinstance(given, kind):
-        raise InvalidArgumentError(
-            f"http_client: expected an httpx.{kind.__name__}, got {type(given).__name__}",
-            hint="Feather takes an httpx.Client, AsyncFeather an httpx.AsyncClient.",
+
+    def __init__(self, given: Client | None, kind: type[Client], make: Callable[..., Client]) -> None:
+        if given is not None and not isinstance(given, kind):
+            raise InvalidArgumentError(
+                f"http_client: expected an httpx.{kind.__name__}, got {type(given).__name__}",
+                hint="Feather takes an httpx.Client, AsyncFeather an httpx.AsyncClient.",
+            )
+        self._given = given
+        self._make = make
+        self._own: dict[bool, Client] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._lock = Lock()
+        self._closed = False
+
+    def get(self, *, streams: bool) -> Client:
+        """The client for calls, or for streams.
+
+        Raises:
+            ConfigurationError: they are closed, or what the environment says of proxies and certificates cannot be.
+        """
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError("this client is closed", hint="Make the call before its `with` block ends.")
+            if self._given is not None:
+                return self._given
+            if streams not in self._own:
+                self._own[streams] = self._made(_STREAMS if streams else _CALLS)
+            return self._own[streams]
+
+    def close(self) -> list[Client]:
+        """Give no more of them out; those that are to be closed."""
+        with self._lock:
+            self._closed = True
+            own, self._own = self._own, {}
+            return list(own.values())
+
+    def _made(self, limits: httpx.Limits) -> Client:
+        try:
+            # Reading the certificates takes longer than all the rest: once for both.
+            self._tls = self._tls or httpx.create_ssl_context()
+            # Deadlines are set on each request, and a redirect might carry the key to another host.
+            made = self._make(verify=self._tls, limits=limits, timeout=None, follow_redirects=False)
+        except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+            problem = str(error)
+        else:
+            # Each request brings its own, and to replace one takes httpx a while.
+            del made.headers["Accept"], made.headers["User-Agent"]
+            return made
+        raise ConfigurationError(
+            f"no connections can be made as the environment has it: {problem}",
+            hint="Check SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, HTTP_PROXY and ALL_PROXY. Nothing was sent.",
         )
-
-
-def closed() -> ConfigurationError:
-    """The error for a call on a client that was closed."""
-    return ConfigurationError("this client is closed", hint="Make the call before its `with` block ends.")
 
 
 def build(client: httpx.Client | httpx.AsyncClient, step: Exchange) -> httpx.Request:

@@ -1,0 +1,395 @@
+"""The connections: through proxies and TLS as the environment has them, under load, and what their failures mean."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from conftest import AGENT_ID, THREAD_ID, Kind, count
+from featherhq import (
+    APIConnectionError,
+    APITimeoutError,
+    AsyncFeather,
+    ConfigurationError,
+    DeliveryUnknownError,
+    FeatherError,
+    _transport,
+)
+from featherhq.sandbox import CutAfter, CutBefore, Garbage, Sandbox, Stall, Status
+
+ANSWER = b'{"messageId": "m-1"}'
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(ANSWER)
+
+
+class Peer:
+    """A server of raw HTTP, which answers each connection's requests as it is told, and keeps what it was sent."""
+
+    def __init__(self, answer: bytes = OK + b"\r\n" + ANSWER, *, tls: ssl.SSLContext | None = None) -> None:
+        self.seen: list[bytes] = []
+        self.connections = 0
+        self._answer = answer
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with suppress(OSError), ExitStack() as open_:
+            connection = open_.enter_context(plain)
+            while request := _request(connection):
+                self.seen.append(request)
+                if request.startswith(b"CONNECT"):
+                    connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                    assert self._tls is not None
+                    connection = open_.enter_context(self._tls.wrap_socket(plain, server_side=True))
+                else:
+                    connection.sendall(self._answer)
+
+
+class TLSPeer(Peer):
+    """As above, with TLS from the first byte on."""
+
+    def _serve(self, plain: socket.socket) -> None:
+        assert self._tls is not None
+        with suppress(OSError):
+            super()._serve(self._tls.wrap_socket(plain, server_side=True))
+
+
+def _request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return data and head + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """What a server shows a certificate with, and the file with the authority that it is from."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "feather.example").configure_cert(context)
+    return context, str(tmp_path / "authority.pem")
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Peer]]:
+    made: list[Peer] = []
+    yield made
+    for peer in made:
+        peer.close()
+
+
+def test_certificates_are_those_of_the_environment(
+    kind: Kind, peers: list[Peer], tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE is heeded; without it an unknown authority is refused, and nothing was sent."""
+    peers.append(TLSPeer(tls=tls[0]))
+    url = f"https://localhost:{peers[0].port}"
+    with pytest.raises(APIConnectionError, match=r"could not connect: .*certificate verify failed") as caught:
+        kind.client(base_url=url, max_retries=0, timeout=5).thread(THREAD_ID).send("hello")
+    assert not isinstance(caught.value, APITimeoutError)
+    assert "Nothing reached Feather" in str(caught.value.__notes__)
+    assert peers[0].seen == []
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
+    assert kind.client(base_url=url).thread(THREAD_ID).send("hello").message_id == "m-1"
+    with pytest.raises(APIConnectionError, match="certificate"):
+        kind.client(base_url=url.replace("localhost", "127.0.0.1"), max_retries=0).thread(THREAD_ID).send("hello")
+
+
+def test_certificates_that_are_not_there(kind: Kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An SSL_CERT_FILE that names no file, or no certificates, fails in so many words before any request."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(ConfigurationError, match="no connections can be made"):
+        kind.client().thread(THREAD_ID).send("hello")
+
+
+@pytest.mark.parametrize(("name", "value"), [("HTTPS_PROXY", "ftp://proxy"), ("ALL_PROXY", "socks5://127.0.0.1:1")])
+def test_proxies_that_cannot_be(kind: Kind, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """One of an unknown kind, or of a kind that an extra of httpx is for."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="no connections can be made") as caught:
+        kind.client().thread(THREAD_ID).send("hello")
+    assert "HTTPS_PROXY" in str(caught.value.__notes__)
+
+
+@pytest.mark.parametrize("user", ["", "user:p%40ss@"])
+def test_an_http_proxy(kind: Kind, peers: list[Peer], monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    """Requests go to it whole, with its own user name and password if the environment has them."""
+    peers.append(Peer())
+    monkeypatch.setenv("HTTP_PROXY", f"http://{user}127.0.0.1:{peers[0].port}")
+    client = kind.client(base_url="http://feather.invalid/base")
+    for text in ("hello", "again"):
+        assert client.thread(THREAD_ID).send(text).message_id == "m-1"
+    credentials = b"proxy-authorization: basic " + base64.b64encode(b"user:p@ss").lower() if user else b""
+    for request in peers[0].seen:
+        assert request.startswith(b"POST http://feather.invalid/base/api/v1/threads/")
+        assert b"host: feather.invalid\r\n" in request.lower()
+        assert (credentials or b"xx") in request.lower() if user else b"proxy-authorization" not in request.lower()
+    assert peers[0].connections == 1
+
+
+@pytest.mark.parametrize("user", ["", "user:p%40ss@"])
+def test_an_https_host_behind_a_proxy(
+    kind: Kind, peers: list[Peer], tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """A tunnel is asked for, with the proxy's password and without the API key; what goes through it is the proxy's."""
+    peers.append(Peer(tls=tls[0]))
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{user}127.0.0.1:{peers[0].port}")
+    client = kind.client("the-api-key", base_url="https://feather.example")
+    for text in ("hello", "again"):
+        assert client.thread(THREAD_ID).send(text).message_id == "m-1"
+    tunnel, *requests = peers[0].seen
+    assert tunnel.startswith(b"CONNECT feather.example:443")
+    assert b"the-api-key" not in tunnel
+    assert (b"basic " + base64.b64encode(b"user:p@ss").lower() in tunnel.lower()) == bool(user)
+    assert len(requests) == 2
+    for request in requests:
+        assert request.startswith(b"POST /api/v1/threads/")
+        assert b"proxy-authorization" not in request.lower()
+
+
+def test_a_proxy_that_refuses(kind: Kind, peers: list[Peer], monkeypatch: pytest.MonkeyPatch, dead_url: str) -> None:
+    """Nothing reached Feather: so it is repeated, a POST too, and told as what it is."""
+    peers.append(Peer(b""))
+    peers[0].close()
+    refusing = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = refusing.accept()
+                with connection:
+                    _request(connection)
+                    connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+    threading.Thread(target=refuse, daemon=True).start()
+    for url in (f"http://127.0.0.1:{refusing.getsockname()[1]}", dead_url):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        with pytest.raises(APIConnectionError, match=r"the proxy refused|could not connect") as caught:
+            kind.client(base_url="https://feather.example", max_retries=1, timeout=5).thread(THREAD_ID).send("hello")
+        assert caught.value.attempts == 2
+        assert "Nothing reached Feather" in str(caught.value.__notes__)
+    refusing.shutdown(socket.SHUT_RDWR)
+    refusing.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        (CutBefore(), "the connection was lost"),
+        (CutAfter(), "the connection was lost"),
+        (Garbage(), "what came is no HTTP"),
+        (Stall(), "no answer in time"),
+    ],
+    ids=repr,
+)
+def test_what_may_have_been_sent_is_never_taken_for_what_was_not(
+    connect: Callable[..., Any], sandbox: Sandbox, fault: Any, what: str
+) -> None:
+    """However the connection ends after a POST has gone out, first used or used before: it is not repeated."""
+    client = connect(timeout=1, max_retries=3)
+    for used_before in (False, True):
+        sandbox.inject("createThread", fault)
+        with pytest.raises(APIConnectionError, match=what) as caught:
+            client.threads.create(AGENT_ID)
+        assert caught.value.attempts == 1
+        assert "may have reached Feather" in str(caught.value.__notes__)
+        if not used_before:
+            client.threads.create(AGENT_ID)
+    assert count(sandbox, "createThread") == 3
+
+
+def test_a_message_that_was_accepted_before_the_connection_broke_stands_once(
+    connect: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    """Found in the history, and not sent again."""
+    thread = connect(timeout=8).threads.create(AGENT_ID)
+    sandbox.inject("sendMessage", CutAfter())
+    sent = thread.send("once")
+    assert sent.reconciled
+    said = [message for message in sandbox.messages(thread.id) if message.direction == "INBOUND"]
+    assert [(message.id, message.text) for message in said] == [(sent.message_id, "once")]
+    assert count(sandbox, "sendMessage") == 1
+
+
+def test_every_repeat_is_counted(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """A GET whose connection was lost is repeated by nobody but us: attempts, log and limit see each request."""
+    client = connect(max_retries=1, timeout=5)
+    thread = client.threads.create(AGENT_ID)
+    sandbox.inject("getThread", CutBefore(), 2)
+    with pytest.raises(APIConnectionError) as caught:
+        thread.refresh()
+    assert caught.value.attempts == 2
+    assert count(sandbox, "getThread") == 2
+
+
+def test_cookies_go_back_once(kind: Kind, peers: list[Peer]) -> None:
+    """A gateway that binds callers to a server by a cookie gets it back, and once."""
+    peers.append(Peer(OK + b"Set-Cookie: lb=7; Path=/\r\n\r\n" + ANSWER))
+    client = kind.client(base_url=f"http://127.0.0.1:{peers[0].port}")
+    for text in ("hello", "again"):
+        client.thread(THREAD_ID).send(text)
+    assert peers[0].seen[0].lower().count(b"cookie") == 0
+    assert peers[0].seen[1].lower().count(b"cookie: lb=7\r\n") == 1
+
+
+def test_compressed_answers_are_read(kind: Kind, peers: list[Peer]) -> None:
+    """By whoever asked for them; a broken one is told as such."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    packed = gzip.compress(ANSWER)
+    for body, broken in ((packed, False), (b"not gzip", True)):
+        peers.append(Peer(head % len(body) + body))
+        client = kind.client(base_url=f"http://127.0.0.1:{peers[-1].port}", max_retries=0, timeout=3)
+        if not broken:
+            assert client.thread(THREAD_ID).send("hello").message_id == "m-1"
+        else:
+            with pytest.raises(FeatherError, match="encoding is broken"):
+                client.threads.create(AGENT_ID)
+
+
+def test_a_call_that_finds_no_free_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so in time, and was never sent; and those who wait are served in their order."""
+    monkeypatch.setattr(_transport, "_CALLS", httpx.Limits(max_connections=1))
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, max_retries=0) as feather:
+            thread = await feather.threads.create(AGENT_ID)
+            sandbox.inject("getThread", Stall())
+            stalled = asyncio.create_task(thread.refresh())
+            await asyncio.to_thread(sandbox.wait_for_requests, 1, "getThread")
+            with pytest.raises(APITimeoutError, match="no free connection in time") as caught:
+                await thread.send("hello", timeout=0.3)
+            assert "Nothing reached Feather" in str(caught.value.__notes__)
+            stalled.cancel()
+            await asyncio.wait([stalled])
+            order: list[int] = []
+
+            async def call(number: int) -> None:
+                await thread.refresh()
+                order.append(number)
+
+            await asyncio.gather(*(call(number) for number in range(50)))
+            assert order == list(range(50))
+
+    asyncio.run(program())
+
+
+def test_calls_and_streams_that_are_cancelled_leave_the_pool_whole(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After hundreds of tasks cancelled in calls and conversations on a small pool, the next ones succeed."""
+    monkeypatch.setattr(_transport, "_CALLS", httpx.Limits(max_connections=10))
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
+            thread = await feather.threads.create(AGENT_ID)
+
+            async def converse() -> None:
+                async with thread.conversation() as chat:
+                    await chat.ask("no")
+
+            async def cut(work: Any, seconds: float) -> None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await work
+
+            for wave in range(10):
+                works = [thread.refresh() if number % 2 else converse() for number in range(50)]
+                await asyncio.gather(*(cut(work, number * wave / 5000) for number, work in enumerate(works)))
+            await asyncio.gather(*(thread.refresh() for _ in range(100)))
+            another = await feather.threads.create(AGENT_ID)
+            assert (await another.ask("still there?")).text == "echo: still there?"
+
+    asyncio.run(program())
+
+
+def test_a_hundred_and_fifty_open_streams_keep_no_call_waiting(sandbox: Sandbox) -> None:
+    """Streams have connections of their own, as many as there are streams."""
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None) as feather:
+            thread = await feather.threads.create(AGENT_ID)
+            chats = [thread.conversation() for _ in range(150)]
+            await asyncio.gather(*(chat.__aenter__() for chat in chats))
+            await thread.send("hello", timeout=2)
+            for chat in chats:
+                async for message in chat.replies(timeout=5):
+                    assert message.text == "echo: hello"
+                    break
+            await asyncio.gather(*(chat.aclose() for chat in chats))
+
+    asyncio.run(program())
+
+
+def test_an_import_brings_no_more_than_it_needs() -> None:
+    """No httpx, no aiohttp, no generated code, no asyncio; a client brings httpx, and an AsyncFeather aiohttp."""
+    heavy = {"httpx", "httpcore", "aiohttp", "asyncio", "featherhq_api", "featherhq.sandbox", "featherhq._cli"}
+    steps = {
+        "import featherhq": set(),
+        "from featherhq import Feather, AsyncFeather": set(),
+        "Feather('key').thread('0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e')": {"httpx", "httpcore"},
+        "import asyncio, featherhq._operations as o; o.Listing.read('x', None, None, 9)": {"asyncio", "featherhq_api"},
+        "AsyncFeather('key')": {"aiohttp"},
+    }
+    code = "".join(f"{step}\nprint(*sys.modules)\n" for step in steps)
+    ran = subprocess.run([sys.executable, "-c", f"import sys\n{code}"], capture_output=True, text=True, check=True)
+    expected: set[str] = set()
+    for line, new in zip(ran.stdout.splitlines(), steps.values(), strict=True):
+        expected |= new
+        assert set(line.split()) & heavy == expected
+
+
+def test_a_client_that_was_handed_in_is_used_as_it_is(sandbox: Sandbox) -> None:
+    """With its own transport, and not closed."""
+
+    async def program() -> None:
+        async with httpx.AsyncClient() as given:
+            async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, http_client=given) as feather:
+                await feather.threads.create(AGENT_ID)
+            assert not given.is_closed
+            assert (await given.get(sandbox.url)).status_code == 404
+
+    asyncio.run(program())
+
+
+def test_an_unknown_delivery_is_told_apart_from_none(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """No answer in time, and a history that cannot be read: nobody knows. No connection: everybody does."""
+    thread = connect(timeout=1, max_retries=0).threads.create(AGENT_ID)
+    sandbox.inject("sendMessage", Stall())
+    sandbox.inject("listMessages", Status(403), 9)
+    with pytest.raises(DeliveryUnknownError):
+        thread.send("hello")
+    sandbox.stop()
+    with pytest.raises(APIConnectionError, match="could not connect"):
+        thread.send("hello")
