@@ -73,7 +73,8 @@ class Deliveries:
     def __init__(self) -> None:
         self.offset: float | None = None
         self._lock = Lock()
-        self._open: list[Sending] = []
+        # Those under way, in the order in which they began.
+        self._open: dict[Sending, None] = {}
         self._known: dict[str, dict[str, _Known]] = {}
         # The same once more, in the order in which it came to be known, for forgetting it.
         self._line: deque[tuple[float, str, str]] = deque()
@@ -93,12 +94,12 @@ class Deliveries:
         """A message is under way within the block."""
         begun = Sending(thread_id, _comparable(text), now)
         with self._lock:
-            self._open.append(begun)
+            self._open[begun] = None
         try:
             yield begun
         finally:
             with self._lock:
-                self._open.remove(begun)
+                del self._open[begun]
 
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""
@@ -178,7 +179,7 @@ class Deliveries:
     def _learn(self, thread_id: str, message_id: str, known: _Known) -> None:
         self._known.setdefault(thread_id, {})[message_id] = known
         self._line.append((known.since, thread_id, message_id))
-        oldest = min([known.since, *(sending.began for sending in self._open)]) - _REMEMBERED
+        oldest = next((sending.began for sending in self._open), known.since) - _REMEMBERED
         while self._line[0][0] < oldest:
             since, thread_id, message_id = self._line.popleft()
             messages = self._known.get(thread_id, {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import email.utils
 import math
 from enum import Enum, auto
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -117,14 +118,18 @@ def fate_of(outcome: Answer | Failure, retry_after: float | None) -> Fate:
     """What became of a request, told from its outcome alone."""
     if isinstance(outcome, Failure):
         return Fate.UNKNOWN if outcome.sent else Fate.NEVER_SENT
-    status = outcome.status_code
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if _is_success(outcome):
         return Fate.DONE
+    status = outcome.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Fate.REFUSED
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None:
         return Fate.REFUSED
     return Fate.UNKNOWN if status in _UNKNOWN else Fate.DENIED
+
+
+def _is_success(answer: Answer) -> bool:
+    return HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
 def is_finished(outcome: Answer | Failure) -> bool:
@@ -156,6 +161,7 @@ def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | No
     return max(0.0, until - (wall_time if now is None else now))
 
 
+@lru_cache(maxsize=16)
 def read_date(value: str | None) -> float | None:
     """A date of HTTP (RFC 9110 section 5.6.7) in seconds since 1970, or `None` for what is not one."""
     try:
@@ -196,7 +202,9 @@ class Retry:
             `None` where it succeeded; else whether to repeat it.
         """
         self.attempts += 1
-        retry_after = read_retry_after(outcome.headers, wall_time) if isinstance(outcome, Answer) else None
+        retry_after = None
+        if isinstance(outcome, Answer) and not _is_success(outcome):
+            retry_after = read_retry_after(outcome.headers, wall_time)
         fate = fate_of(outcome, retry_after)
         if fate is Fate.DONE:
             return None
@@ -206,12 +214,20 @@ class Retry:
             return Again(delay)
         return GiveUp(self._error(outcome, retry_after), fate, is_finished(outcome))
 
-    def out_of_turns(self, rate: float) -> GiveUp:
-        """The end of a call that its client's own rate limit leaves no time for."""
+    def out_of_turns(self, rate: float, pace: float) -> GiveUp:
+        """The end of a call that its client's own rate limit leaves no time for.
+
+        Args:
+            rate: The limit, in requests a second.
+            pace: The requests a second that are allowed just now: fewer, after 429s.
+        """
+        slowed = "" if pace >= rate else f", slowed down to {pace:.2g} after 429s,"
         error = APITimeoutError(
-            f"{self.method} {self.url}: not sent, since this client's limit of {rate:g} requests a second "
+            f"{self.method} {self.url}: not sent, since this client's limit of {rate:g} requests a second{slowed} "
             f"has no turn free before the deadline ({self._count()})",
-            hint="Raise timeout=, or rate_limit= if your plan allows more requests a second.",
+            hint="Raise timeout=, or rate_limit= if your plan allows more requests a second."
+            if pace >= rate
+            else "Do other processes share this key? Give each its part in rate_limit=; or raise timeout=.",
             method=self.method,
             url=self.url,
             attempts=self.attempts,
