@@ -19,6 +19,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from featherhq._transport import came
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -42,6 +44,11 @@ _LEAST: Final = 0.001
 
 class AsyncClient(httpx.AsyncClient):
     """An `httpx.AsyncClient` that connects through aiohttp, directly and through the environment's HTTP proxies."""
+
+    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """As httpx does it, but for what requests of ours never ask for: redirects, authentication, hooks."""
+        answer = await self._transport_for_url(request.url).handle_async_request(request)
+        return came(answer, request, self.cookies)
 
     def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
         return _Transport(options["verify"], options["limits"])

@@ -66,7 +66,7 @@ class _Stream:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._chunks: Queue[bytes | Failure] = Queue(READ_AHEAD)
-        self._task = asyncio.create_task(self._read_ahead(), name="featherhq-stream")
+        self._task = asyncio.create_task(_read_ahead(response, self._chunks), name="featherhq-stream")
 
     async def read(self, seconds: float) -> bytes | Failure | None:
         with suppress(QueueEmpty):
@@ -89,14 +89,16 @@ class _Stream:
         # Whoever waits for it shall not wait in vain.
         self._chunks.put_nowait(b"")
 
-    async def _read_ahead(self) -> None:
-        end: bytes | Failure = b""
-        try:
-            async for chunk in self._response.aiter_bytes():
-                await self._chunks.put(chunk)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
-            end = failure(error)
-        await self._chunks.put(end)
+
+async def _read_ahead(response: httpx.Response, chunks: Queue[bytes | Failure]) -> None:
+    # Not a method: what is read into must not hold on to who reads, or only the garbage collector would end both.
+    end: bytes | Failure = b""
+    try:
+        async for chunk in response.aiter_bytes():
+            await chunks.put(chunk)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
+        end = failure(error)
+    await chunks.put(end)
 
 
 async def _end(stream: _Stream | None) -> None:

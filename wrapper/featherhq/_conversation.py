@@ -48,15 +48,15 @@ class Dialogue:
     def __init__(self, settings: Settings, thread_id: str) -> None:
         self._settings = settings
         self._listing = Listing(thread_id)
-        self._began = settings.clock()
-        self._wall_time = settings.wall_clock()
-        self._talk = Talk(settings.random, self._floor, settings.deliveries.known(thread_id), self._began)
-        self._opened = self._closed = self._reading = False
+        began, wall_time = settings.clock(), settings.wall_clock()
 
-    def _floor(self) -> float | None:
-        told = self._settings.deliveries.floor(self._began)
-        # A server that never tells its time: ours is the best there is.
-        return self._wall_time if told is None else told
+        def floor() -> float | None:
+            told = settings.deliveries.floor(began)
+            # A server that never tells its time: ours is the best there is.
+            return wall_time if told is None else told
+
+        self._talk = Talk(settings.random, floor, settings.deliveries.known(thread_id), began)
+        self._opened = self._closed = self._reading = False
 
     def open(self) -> Plan[None]:
         """Open the stream, so that nothing is missed from now on.

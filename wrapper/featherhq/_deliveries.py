@@ -26,6 +26,9 @@ CLOCK_SLACK: Final = 2.0
 
 # What is older than this, in seconds, lies before any time at which a call that is begun now could match it.
 _REMEMBERED: Final = 30.0
+# More than a client can send within the slack. Whoever is so fast need not remember the rest: what is not known any
+# more is told apart by its time, or, where the list tells none, leaves a call unsure.
+_MOST_REMEMBERED: Final = 8_000
 
 
 class Verdict(Enum):
@@ -54,10 +57,15 @@ class Sending:
     finished: bool = False
 
 
-@define
+@define(eq=False, weakref_slot=False)
 class _Known:
-    """A message that was confirmed, found or listed: since when, whether it is some call's, and when that began."""
+    """A message that was confirmed, found or listed: since when, whether it is some call's, and when that began.
 
+    There may be many thousands of these, so that every byte counts.
+    """
+
+    thread_id: str
+    message_id: str
     since: float
     began: float | None = None
 
@@ -77,7 +85,7 @@ class Deliveries:
         self._open: dict[Sending, None] = {}
         self._known: dict[str, dict[str, _Known]] = {}
         # The same once more, in the order in which it came to be known, for forgetting it.
-        self._line: deque[tuple[float, str, str]] = deque()
+        self._line: deque[_Known] = deque()
 
     def heard_time(self, date: float | None, now: float) -> None:
         """Take in the date of an answer that has just come."""
@@ -104,14 +112,14 @@ class Deliveries:
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""
         with self._lock:
-            self._learn(sending.thread_id, message_id, _Known(now, sending.began))
+            self._learn(_Known(sending.thread_id, message_id, now, sending.began))
 
     def saw(self, thread_id: str, messages: Iterable[Message], now: float) -> None:
         """Messages were listed or streamed: no call that begins from now on can have sent one of them."""
         with self._lock:
             for message in messages:
                 if message.id not in self._known.get(thread_id, ()):
-                    self._learn(thread_id, message.id, _Known(now))
+                    self._learn(_Known(thread_id, message.id, now))
 
     def known(self, thread_id: str) -> dict[str, float]:
         """The ids of a thread's messages that became known a short time ago, each with when, on the monotonic clock."""
@@ -159,7 +167,7 @@ class Deliveries:
             # Where the server may still be at work on this one, what is there rather belongs to those it is done with.
             first = 0 if sending.finished else sum(other.finished for other in rivals)
             if len(recent) > first and not any(other.waiting for other in rivals):
-                self._learn(sending.thread_id, recent[first].id, _Known(now, sending.began))
+                self._learn(_Known(sending.thread_id, recent[first].id, now, sending.began))
                 return recent[first]
             timeless = any(at is None for _, at in equal) or not clock_holds
             if recent or (equal and timeless) or (complete and self._lags(sending, theirs, listed)):
@@ -176,18 +184,18 @@ class Deliveries:
         }
         return not ours <= ids
 
-    def _learn(self, thread_id: str, message_id: str, known: _Known) -> None:
-        self._known.setdefault(thread_id, {})[message_id] = known
-        self._line.append((known.since, thread_id, message_id))
+    def _learn(self, known: _Known) -> None:
+        self._known.setdefault(known.thread_id, {})[known.message_id] = known
+        self._line.append(known)
         oldest = next((sending.began for sending in self._open), known.since) - _REMEMBERED
-        while self._line[0][0] < oldest:
-            since, thread_id, message_id = self._line.popleft()
-            messages = self._known.get(thread_id, {})
+        while self._line[0].since < oldest or len(self._line) > _MOST_REMEMBERED:
+            old = self._line.popleft()
+            messages = self._known.get(old.thread_id, {})
             # It may have become known once more, as some call's own.
-            if message_id in messages and messages[message_id].since <= since:
-                del messages[message_id]
+            if messages.get(old.message_id) is old:
+                del messages[old.message_id]
             if not messages:
-                self._known.pop(thread_id, None)
+                self._known.pop(old.thread_id, None)
 
 
 def _comparable(text: str) -> str:

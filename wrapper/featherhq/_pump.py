@@ -108,7 +108,7 @@ class Pump:
     """Takes the steps of plans, one after the other, over connections that it keeps."""
 
     def __init__(self, http_client: httpx.Client | None) -> None:
-        self._clients = Clients(http_client, httpx.Client, _sockets.client)
+        self._clients = Clients(http_client, httpx.Client, _sockets.Client)
         self._lines: WeakSet[Line] = WeakSet()
         self._lock = Lock()
 

@@ -3,7 +3,7 @@
 A server that drips a byte a second never runs into a read timeout. Tasks can be cancelled from outside;
 a thread that waits in `recv` cannot. So each operation on a socket is given what is left of the call's time
 and no more. httpcore has a place for that, its network backend, and httpx 0.28 no argument to hand one
-in: `client` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
+in: `Client` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
 httpx's own timeouts remain.
 """
 
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 import httpx
+
+from featherhq._transport import came
 
 if TYPE_CHECKING:
     import ssl
@@ -37,14 +39,20 @@ def limited_to(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
-def client(**options: Any) -> httpx.Client:
+class Client(httpx.Client):
     """An `httpx.Client` whose sockets keep to `limited_to`, those through proxies too."""
-    made = httpx.Client(**options)
-    for transport in (made._transport, *made._mounts.values()):  # noqa: SLF001 - see above
-        pool = getattr(transport, "_pool", None)
-        if isinstance(pool, httpcore.ConnectionPool):
-            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
-    return made
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for transport in (self._transport, *self._mounts.values()):
+            pool = getattr(transport, "_pool", None)
+            if isinstance(pool, httpcore.ConnectionPool):
+                pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001 - see above
+
+    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """As httpx does it, but for what requests of ours never ask for: redirects, authentication, hooks."""
+        answer = self._transport_for_url(request.url).handle_request(request)
+        return came(answer, request, self.cookies)
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:

@@ -126,6 +126,14 @@ def build(client: httpx.Client | httpx.AsyncClient, step: Exchange) -> httpx.Req
     raise InvalidArgumentError(f"no request can be made of this: {problem}", hint="Nothing was sent.")
 
 
+def came(answer: httpx.Response, request: httpx.Request, cookies: httpx.Cookies) -> httpx.Response:
+    """An answer straight from a transport, with what httpx's clients do about it: name its request, keep cookies."""
+    answer.request = request
+    if "set-cookie" in answer.headers:
+        cookies.extract_cookies(answer)
+    return answer
+
+
 def has_begun(request: httpx.Request) -> None:
     """A stream has begun: from now on its silences are the conversation's to judge, not httpx's."""
     # httpx hands this very mapping down, and looks into it when the reading begins.
