@@ -8,7 +8,7 @@ ALONE := contract_edits schemathesis wheel
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak
+.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak bench
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -49,6 +49,14 @@ wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
+bench: $(VENV)/.bench ## speed and memory beside other clients (seven minutes); writes benchmarks/results.md
+	@rm -rf $(VENV)/wheel
+	@$(BIN)/python -m build --wheel --outdir $(VENV)/wheel . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
+	@for python in bench bare; do \
+	  $(VENV)/$$python/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(VENV)/wheel/*.whl || exit 1; \
+	done
+	@$(VENV)/bench/bin/python benchmarks/bench.py $(VENV)/bare/bin/python
+
 contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
 	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
 
@@ -82,6 +90,16 @@ $(VENV)/.runs: pyproject.toml | $(BIN)/python
 $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 	@echo "Installing the tools, once…"
 	@$(PIP) --requirement tools/requirements.txt
+	@touch $@
+
+# Two environments: one with what is measured beside this package, and one with nothing but what it needs. Both with
+# compiled files, as users have them.
+$(VENV)/.bench: benchmarks/requirements.txt pyproject.toml $(VENV)/.tools
+	@echo "Setting up two environments for benchmarks, once…"
+	@$(PYTHON) -m venv $(VENV)/bench
+	@$(PYTHON) -m venv $(VENV)/bare
+	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check '.[sandbox]' --requirement benchmarks/requirements.txt
+	@$(VENV)/bare/bin/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
 
 # Without their scripts, of which nothing here needs any.

@@ -227,7 +227,7 @@ def _close(kind: Kind, given: Any) -> None:
 
 def test_no_operation_on_a_socket_begins_after_the_deadline(sandbox: Sandbox) -> None:
     """What is left of the call's time may be nothing."""
-    with _sockets.client() as client:
+    with _sockets.Client() as client:
         with _sockets.limited_to(0), pytest.raises(httpx.ConnectTimeout):
             client.get(sandbox.url)
         assert client.get(sandbox.url).status_code == 404

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import AGENT_ID, Kind, count
+from conftest import AGENT_ID, THREAD_ID, Kind, count
 from featherhq import APIConnectionError, APIStatusError, AsyncFeather, DeliveryUnknownError, FeatherError, ServerError
 from featherhq._deliveries import Deliveries, Verdict
 from featherhq._models import Message
@@ -327,3 +327,18 @@ def test_a_resend_that_never_leaves_is_no_unknown(connect: Callable[..., Any], s
     with pytest.raises(FeatherError, match="400") as caught:
         thread.send("hello")
     assert not isinstance(caught.value, DeliveryUnknownError)
+
+
+def test_what_is_remembered_has_an_end() -> None:
+    """Of messages that were confirmed, the last thirty seconds and the last thousands; so memory does not grow."""
+    deliveries = Deliveries()
+    for number in range(20_000):
+        with deliveries.sending(THREAD_ID, "hello", number / 1000) as sending:
+            deliveries.confirm(sending, str(number), number / 1000)
+    known = deliveries.known(THREAD_ID)
+    assert len(known) == 8_000
+    assert "19999" in known
+    assert "11999" not in known
+    with deliveries.sending("another", "hello", 60) as sending:
+        deliveries.confirm(sending, "later", 60)
+    assert deliveries.known(THREAD_ID) == {}

@@ -353,13 +353,15 @@ def test_a_hundred_and_fifty_open_streams_keep_no_call_waiting(sandbox: Sandbox)
 
 
 def test_an_import_brings_no_more_than_it_needs() -> None:
-    """No httpx, no aiohttp, no generated code, no asyncio; a client brings httpx, and an AsyncFeather aiohttp."""
+    """No httpx, aiohttp or generated code; a client brings httpx, an AsyncFeather aiohttp, a call its own models."""
     heavy = {"httpx", "httpcore", "aiohttp", "asyncio", "featherhq_api", "featherhq.sandbox", "featherhq._cli"}
+    heavy |= {"starlette", "uvicorn", "jsonschema", "argparse", "_pytest"}
     steps = {
         "import featherhq": set(),
         "from featherhq import Feather, AsyncFeather": set(),
-        "Feather('key').thread('0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e')": {"httpx", "httpcore"},
-        "import asyncio, featherhq._operations as o; o.Listing.read('x', None, None, 9)": {"asyncio", "featherhq_api"},
+        "f = Feather('key')": {"httpx", "httpcore"},
+        "import asyncio": {"asyncio"},
+        "next(featherhq._operations.send(f._settings, 'x', 'hello', f._settings.deadline(None)))": {"featherhq_api"},
         "AsyncFeather('key')": {"aiohttp"},
     }
     code = "".join(f"{step}\nprint(*sys.modules)\n" for step in steps)
@@ -368,6 +370,20 @@ def test_an_import_brings_no_more_than_it_needs() -> None:
     for line, new in zip(ran.stdout.splitlines(), steps.values(), strict=True):
         expected |= new
         assert set(line.split()) & heavy == expected
+    models = {name for name in ran.stdout.split() if name.startswith("featherhq_api.models.")}
+    assert models == {f"featherhq_api.models.send_message_{part}" for part in ("body", "response")}
+
+
+def test_another_event_loop(sandbox: Sandbox) -> None:
+    """Connections belong to the loop that they were made in; who comes with another is told so, and nothing is sent."""
+    feather = AsyncFeather(sandbox.api_key, base_url=sandbox.url)
+    with asyncio.Runner() as runner:
+        thread = runner.run(feather.threads.create(AGENT_ID))
+        with pytest.raises(ConfigurationError, match="another event loop") as caught, asyncio.Runner() as other:
+            other.run(thread.send("hello"))
+        assert "Nothing was sent" in str(caught.value.__notes__)
+        runner.run(feather.aclose())
+    assert count(sandbox, "sendMessage") == 0
 
 
 def test_a_client_that_was_handed_in_is_used_as_it_is(sandbox: Sandbox) -> None:

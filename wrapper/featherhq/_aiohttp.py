@@ -19,6 +19,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from featherhq._errors import ConfigurationError
 from featherhq._transport import came
 
 if TYPE_CHECKING:
@@ -44,6 +45,23 @@ _LEAST: Final = 0.001
 
 class AsyncClient(httpx.AsyncClient):
     """An `httpx.AsyncClient` that connects through aiohttp, directly and through the environment's HTTP proxies."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def build_request(self, *arguments: Any, **options: Any) -> httpx.Request:
+        """As httpx does it, for one event loop.
+
+        Raises:
+            ConfigurationError: it is not the loop of the connections.
+        """
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise ConfigurationError(
+                "this AsyncFeather was used in another event loop before, to which its connections belong",
+                hint="Make one within each asyncio.run(…). Nothing was sent.",
+            )
+        return super().build_request(*arguments, **options)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """As httpx does it, but for what requests of ours never ask for: redirects, authentication, hooks."""
