@@ -37,8 +37,6 @@ _MEANINGS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]]
 )
 # httpx has set these, or left them out on purpose.
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-
 # Seconds; to aiohttp, 0 would be for ever.
 _LEAST: Final = 0.001
 

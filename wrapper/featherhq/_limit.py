@@ -30,6 +30,8 @@ _SLOWEST: Final = 1 / 50
 _LONGEST_HOLD: Final = 10.0
 # Seconds after which a request has surely arrived, though nobody has answered.
 _LONGEST_WAY: Final = 1.0
+# Seconds until the next look whether an answer has come.
+_GLANCE: Final = 0.05
 # Who waits longer than this, in seconds, looks again half way.
 _SOON: Final = 0.5
 
@@ -109,8 +111,8 @@ class RateLimit:
             # Each of those before it has a turn of its own, though it may not have taken it yet.
             wait = max(0.0, even - self._ahead + place / self.rate - now)
             if not wait and self._under_way > self._ahead * self.rate:
-                # An answer may come any time, and else they will be old enough.
-                return 1 / self.rate
+                # An answer may come at any time, and else they are old enough some time.
+                return _GLANCE
             if not wait:
                 del self._queue[place]
                 turn.taken_at = now
