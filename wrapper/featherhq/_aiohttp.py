@@ -25,9 +25,8 @@ from featherhq._transport import came
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-# aiohttp raises the first four while it connects, so that nothing can have been sent, and all others after it.
+# aiohttp raises the first three while it connects, so that nothing can have been sent, and all others after it.
 _MEANINGS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
-    (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
