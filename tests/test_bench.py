@@ -46,7 +46,7 @@ def test_a_run_in_small(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     run.storms["featherhq"] = asyncio.run(measure.storm("featherhq", url, "0.5"))
     assert run.storms["featherhq"]["succeeded"] == 100
     assert run.storms["featherhq"]["streams"] == 0
-    assert run.storms["featherhq"]["connections"] <= 11
+    assert run.storms["featherhq"]["connections"] <= 10
     run.limiter = asyncio.run(measure.limiter("15", "30"))
     assert (run.limiter["replies"], run.limiter["requests"], run.limiter["refused"]) == (15, 45, 0)
     run.memory.append(asyncio.run(measure.memory(url, "1000", "500")))

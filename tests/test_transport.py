@@ -63,9 +63,8 @@ class Peer:
             connection = open_.enter_context(plain)
             while request := _request(connection):
                 self.seen.append(request)
-                if request.startswith(b"CONNECT"):
+                if request.startswith(b"CONNECT") and self._tls is not None:
                     connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                    assert self._tls is not None
                     connection = open_.enter_context(self._tls.wrap_socket(plain, server_side=True))
                 else:
                     connection.sendall(self._answer)
@@ -150,11 +149,12 @@ def test_an_http_proxy(kind: Kind, peers: list[Peer], monkeypatch: pytest.Monkey
     client = kind.client(base_url="http://feather.invalid/base")
     for text in ("hello", "again"):
         assert client.thread(THREAD_ID).send(text).message_id == "m-1"
-    credentials = b"proxy-authorization: basic " + base64.b64encode(b"user:p@ss").lower() if user else b""
+    credentials = b"proxy-authorization: basic " + base64.b64encode(b"user:p@ss").lower()
     for request in peers[0].seen:
         assert request.startswith(b"POST http://feather.invalid/base/api/v1/threads/")
         assert b"host: feather.invalid\r\n" in request.lower()
-        assert (credentials or b"xx") in request.lower() if user else b"proxy-authorization" not in request.lower()
+        assert (credentials in request.lower()) == bool(user)
+        assert (b"proxy-authorization" in request.lower()) == bool(user)
     assert peers[0].connections == 1
 
 
@@ -181,27 +181,16 @@ def test_an_https_host_behind_a_proxy(
 
 def test_a_proxy_that_refuses(kind: Kind, peers: list[Peer], monkeypatch: pytest.MonkeyPatch, dead_url: str) -> None:
     """Nothing reached Feather: so it is repeated, a POST too, and told as what it is."""
-    peers.append(Peer(b""))
-    peers[0].close()
-    refusing = socket.create_server(("127.0.0.1", 0))
-
-    def refuse() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = refusing.accept()
-                with connection:
-                    _request(connection)
-                    connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-
-    threading.Thread(target=refuse, daemon=True).start()
-    for url in (f"http://127.0.0.1:{refusing.getsockname()[1]}", dead_url):
+    peers.append(Peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))
+    for url, what in (
+        (f"http://127.0.0.1:{peers[0].port}", "the proxy refused: .*Proxy Authentication Required"),
+        (dead_url, "could not connect"),
+    ):
         monkeypatch.setenv("HTTPS_PROXY", url)
-        with pytest.raises(APIConnectionError, match=r"the proxy refused|could not connect") as caught:
+        with pytest.raises(APIConnectionError, match=what) as caught:
             kind.client(base_url="https://feather.example", max_retries=1, timeout=5).thread(THREAD_ID).send("hello")
         assert caught.value.attempts == 2
         assert "Nothing reached Feather" in str(caught.value.__notes__)
-    refusing.shutdown(socket.SHUT_RDWR)
-    refusing.close()
 
 
 @pytest.mark.parametrize(
@@ -276,6 +265,38 @@ def test_compressed_answers_are_read(kind: Kind, peers: list[Peer]) -> None:
         else:
             with pytest.raises(FeatherError, match="encoding is broken"):
                 client.threads.create(AGENT_ID)
+
+
+def test_a_long_head_is_read(kind: Kind, peers: list[Peer]) -> None:
+    """Of some tens of kilobytes, as gateways have them."""
+    peers.append(Peer(OK + b"Content-Security-Policy: " + b"x" * 50_000 + b"\r\n\r\n" + ANSWER))
+    client = kind.client(base_url=f"http://127.0.0.1:{peers[0].port}")
+    assert client.thread(THREAD_ID).send("hello").message_id == "m-1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"very-secret-key is wrong\r\n\r\n",
+        b"HTTP/1.1 very-secret-key\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nvery-secret-key\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nvery-secret-key\r\n",
+    ],
+)
+def test_what_is_no_http_is_not_quoted(
+    kind: Kind, peers: list[Peer], answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hold the key: neither the error nor the log shows it, and both say what it was."""
+    caplog.set_level("DEBUG", "featherhq")
+    peers.append(Peer(answer))
+    client = kind.client("very-secret-key", base_url=f"http://127.0.0.1:{peers[0].port}", max_retries=0, timeout=3)
+    with pytest.raises(APIConnectionError, match=r"what came is no HTTP: [\w ]+") as caught:
+        client.threads.create(AGENT_ID)
+    assert "very-secret-key" not in f"{caught.value!r} {caught.value.__cause__!r} {vars(caught.value)}"
+    assert "no HTTP" in caplog.text
+    assert "very-secret-key" not in "".join(
+        record.getMessage() for record in caplog.records if record.name == "featherhq"
+    )
 
 
 def test_a_call_that_finds_no_free_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,8 @@ _MEANINGS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]]
 )
 # httpx has set these, or left them out on purpose.
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+# Bytes of a line of an answer's head: as many as httpx takes for all of it.
+_LONGEST_LINE: Final = 100 * 1024
 # Seconds; to aiohttp, 0 would be for ever.
 _LEAST: Final = 0.001
 
@@ -144,6 +146,8 @@ class _Transport(httpx.AsyncBaseTransport):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
             )
             # Else it repeats a GET whose connection was lost, which would be no attempt that anybody counts.
             self._opened._retry_connection = False  # noqa: SLF001
@@ -172,8 +176,9 @@ def _in_httpxs_terms() -> Iterator[None]:
         yield
     except aiohttp.ClientError as error:
         meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(error, kind))
-        # aiohttp's own words name its objects; what is behind it says it better.
-        raise meaning(str(error.__cause__ or error)) from error
+        # aiohttp's own words name its objects, or a status that no server sent; what is behind it says it better.
+        told = error.message if isinstance(error, aiohttp.ClientResponseError) else error.__cause__ or error
+        raise meaning(str(told)) from error
 
 
 def _proxy_headers(proxy: httpx.Proxy) -> dict[str, str]:

@@ -156,10 +156,8 @@ def _limit(requests_a_second: object) -> RateLimit | None:
     return None if rate is None else RateLimit(rate)
 
 
-# httpx is imported when a client is made, and not before, so that an import costs those little who make none.
-
-
 def _user_agent() -> str:
+    # When a client is made, and not before, so that an import costs those little who make none; as below.
     import httpx
 
     return f"featherhq/{__version__} python/{sys.version.partition(' ')[0]} httpx/{httpx.__version__}"

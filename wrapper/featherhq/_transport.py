@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from featherhq._steps import Exchange
+
+# Bytes that h11 and aiohttp quote in their errors, to the end.
+_QUOTED: Final = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
 
 Client = TypeVar("Client", bound=httpx.Client | httpx.AsyncClient)
 
@@ -161,7 +165,8 @@ def failure(error: Exception) -> Failure:
     The error itself goes no further: it holds the request, and with it the key.
     """
     what = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), type(error).__name__)
-    detail = str(error)
+    # What a parser could not read may be anything, and hold the key.
+    detail = _QUOTED.sub("", str(error))
     return Failure(
         sent=not isinstance(error, _NEVER_SENT),
         timed_out=isinstance(error, httpx.TimeoutException | TimeoutError),
