@@ -95,9 +95,12 @@ async def throughput(client: str, url: str, tasks: str, seconds: str = "1.5") ->
     took: list[float] = []
 
     async def work(send: Work, until: float) -> None:
-        while (began := time.perf_counter()) < until:
+        now = 0.0
+        while now < until:
+            began = time.perf_counter()
             await send()
-            took.append(time.perf_counter() - began)
+            now = time.perf_counter()
+            took.append(now - began)
 
     async with works(client, url) as (send, *_):
         for length in (0.4, float(seconds)):
