@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
+import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import count as numbers
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import featherhq.sandbox
 import httpx
 import pytest
 from conftest import AGENT_ID
@@ -23,9 +29,15 @@ from featherhq.sandbox import (
     Drip,
     Duplicate,
     Garbage,
+    Hide,
+    HoldHead,
     Html,
+    Lag,
+    Mute,
     Reorder,
+    Replay,
     Sandbox,
+    Skip,
     Stall,
     Status,
     default_agent,
@@ -289,6 +301,8 @@ def test_an_answer_that_drips(http: httpx.Client, path: str, sandbox: Sandbox) -
     sandbox.inject("getThread", Drip(0.05))
     with pytest.raises(httpx.ReadTimeout):
         http.get(path, timeout=0.01)
+    # Longer than the next byte would take.
+    sandbox.inject("getThread", Stall(0.2))
     assert http.get(path).status_code == 200
 
 
@@ -309,6 +323,143 @@ def test_streams_that_are_cut(http: httpx.Client, path: str, sandbox: Sandbox) -
     assert data[0] == data[1] != data[2] == data[3]
 
 
+def texts(lines: list[str]) -> list[str]:
+    """What the events of a stream say."""
+    return [json.loads(line[6:])["messageBody"] for line in lines if line.startswith("data:")]
+
+
+def test_a_stream_that_skips_events(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """Those that were named do not come, and the others do."""
+    thread_id = path.rpartition("/")[2]
+    sandbox.inject("streamMessages", Skip((1, 3)))
+    lines = events(http, path, 2, lambda: [sandbox.say(thread_id, text) for text in "abcd"])
+    assert texts(lines) == ["b", "d"]
+
+
+def test_a_stream_that_replays(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """The agent's last messages come again, the same and in order, then what is new; the next stream is as usual."""
+    thread_id = path.rpartition("/")[2]
+    said = [sandbox.say(thread_id, text) for text in ("one", "two", "three")]
+    sandbox._server.call(sandbox._app.state.accept, thread_id, "of the user")
+    sandbox.inject("streamMessages", Replay(2))
+    lines = events(http, path, 3, lambda: said.append(sandbox.say(thread_id, "four")))
+    assert texts(lines) == ["two", "three", "four"]
+    assert [line[4:] for line in lines if line.startswith("id:")] == [message.id for message in said[1:]]
+    assert texts(events(http, path, 1, lambda: sandbox.say(thread_id, "five"))) == ["five"]
+    sandbox.inject("streamMessages", Replay(100))
+    assert texts(events(http, path, 5, lambda: None)) == ["one", "two", "three", "four", "five"]
+
+
+def test_a_stream_whose_head_is_held_back(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """What is said in the meantime comes out after the head."""
+    thread_id = path.rpartition("/")[2]
+
+    def say_meanwhile() -> None:
+        sandbox.wait_for_requests(1, "streamMessages")
+        sandbox.say(thread_id, "meanwhile")
+
+    sandbox.inject("streamMessages", HoldHead(0.5))
+    speaker = threading.Thread(target=say_meanwhile)
+    speaker.start()
+    began = time.monotonic()
+    at_the_head: list[float] = []
+
+    def opened() -> None:
+        at_the_head.extend([time.monotonic() - began, len(sandbox.messages(thread_id))])
+
+    assert texts(events(http, path, 1, opened)) == ["meanwhile"]
+    speaker.join()
+    assert at_the_head[0] >= 0.5
+    assert at_the_head[1] == 1
+
+
+def test_a_head_that_never_comes(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """Nothing is sent until the caller leaves; then the stream is over."""
+    thread_id = path.rpartition("/")[2]
+    sandbox.inject("streamMessages", HoldHead())
+    with pytest.raises(httpx.ReadTimeout), http.stream("GET", f"{path}/stream", timeout=0.3):
+        pass
+    deadline = time.monotonic() + 5
+    while sandbox._app._streams[thread_id] and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert not sandbox._app._streams[thread_id]
+    assert [seen.status for seen in sandbox.requests if seen.operation == "streamMessages"] == [None]
+
+
+def short_lived(life: float | tuple[float, float]) -> tuple[Sandbox, str]:
+    """A sandbox whose streams are cut, and the path of a thread there."""
+    sandbox = Sandbox(rate_limit=None, stream_life=life)
+    return sandbox, f"/api/v1/threads/{sandbox._app.state.create(AGENT_ID, {}, {})['id']}"
+
+
+def test_a_streams_life() -> None:
+    """Each stream is cut when it is over, whether or not its head has been sent; other requests are not."""
+    sandbox, path = short_lived(0.2)
+    with sandbox, httpx.Client(base_url=sandbox.url, headers={"X-API-Key": sandbox.api_key}, timeout=5) as http:
+        for _ in range(2):
+            began = time.monotonic()
+            with http.stream("GET", f"{path}/stream") as stream, pytest.raises(httpx.RemoteProtocolError):
+                stream.read()
+            assert time.monotonic() - began >= 0.2
+        sandbox.inject("streamMessages", HoldHead())
+        with pytest.raises(httpx.RemoteProtocolError), http.stream("GET", f"{path}/stream"):
+            pass
+        sandbox.inject("getThread", Stall(0.4))
+        assert http.get(path).status_code == 200
+
+
+def test_a_stream_that_ends_before_its_life_is_over() -> None:
+    """A fault that comes first ends it; its connection, which other requests use then, is not cut any more."""
+    sandbox, path = short_lived(0.3)
+    with sandbox, httpx.Client(base_url=sandbox.url, headers={"X-API-Key": sandbox.api_key}, timeout=5) as http:
+        sandbox.inject("streamMessages", CutStream(after_events=1, clean=True))
+        lines = events(http, path, 2, lambda: sandbox.say(path.rpartition("/")[2], "one"))
+        assert texts(lines) == ["one"]
+        (connection,) = sandbox._server.transports
+        sandbox.inject("getThread", Stall(0.5))
+        assert http.get(path).status_code == 200
+        assert list(sandbox._server.transports) == [connection]
+
+
+def test_a_streams_life_is_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each stream anew, between the shortest and the longest."""
+    drawn: list[tuple[float, float]] = []
+    lives = iter([0.1, 0.3])
+
+    def uniform(shortest: float, longest: float) -> float:
+        drawn.append((shortest, longest))
+        return next(lives)
+
+    sandbox, path = short_lived((0.1, 0.4))
+    with sandbox, httpx.Client(base_url=sandbox.url, headers={"X-API-Key": sandbox.api_key}, timeout=5) as http:
+        monkeypatch.setattr(random, "uniform", uniform)
+        for life in (0.1, 0.3):
+            began = time.monotonic()
+            with http.stream("GET", f"{path}/stream") as stream, pytest.raises(httpx.RemoteProtocolError):
+                stream.read()
+            assert time.monotonic() - began >= life
+    assert drawn == [(0.1, 0.4)] * 2
+
+
+@pytest.mark.parametrize("life", [0, -1, math.nan, math.inf, (2, 1), (0, 1), (1, math.inf)])
+def test_a_life_that_cannot_be(life: Any) -> None:
+    """It is refused when the sandbox is made."""
+    with pytest.raises(ValueError, match="stream_life: expected seconds above 0 or"):
+        Sandbox(stream_life=life)
+
+
+def test_a_message_that_is_listed_late(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """It is left out while the fault lasts, and stands in its place afterwards."""
+    thread_id = path.rpartition("/")[2]
+    for text in ("one", "late", "later"):
+        sandbox.say(thread_id, text)
+    sandbox.inject("listMessages", Hide("late"))
+    listed = [
+        [one["messageBody"] for one in http.get(f"{path}/messages").json()["thread"]["messages"]] for _ in range(2)
+    ]
+    assert listed == [["one", "later"], ["one", "late", "later"]]
+
+
 def test_a_history_out_of_order(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
     """All messages, shuffled; once."""
     thread_id = path.rpartition("/")[2]
@@ -320,6 +471,56 @@ def test_a_history_out_of_order(http: httpx.Client, path: str, sandbox: Sandbox)
     ]
     assert sorted(listed[0]) == listed[1] == [str(number) for number in range(9)]
     assert listed[0] != listed[1]
+
+
+def test_the_newest_messages_are_not_listed_yet(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """So many of them, once."""
+    for text in ("one", "two", "three"):
+        sandbox.say(path.rpartition("/")[2], text)
+    sandbox.inject("listMessages", Lag(2))
+    listed = [len(http.get(f"{path}/messages").json()["thread"]["messages"]) for _ in range(2)]
+    assert listed == [1, 3]
+
+
+def test_a_status_after_the_work(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """The message is accepted, though the answer says otherwise."""
+    sandbox.inject("sendMessage", Status(500, after=True))
+    assert http.post(f"{path}/messages", json={"message": "hello"}).status_code == 500
+    assert sandbox.messages(path.rpartition("/")[2])[0].text == "hello"
+
+
+def test_a_mute_stream_in_an_envelope() -> None:
+    """A mute stream brings heartbeats alone; the next one brings messages under the name that was asked for."""
+    sandbox = Sandbox(rate_limit=None, heartbeat=0.05, envelope="data")
+    thread_id = sandbox._app.state.create(AGENT_ID, {}, {})["id"]
+    stream_path = f"/api/v1/threads/{thread_id}/stream"
+    sandbox.inject("streamMessages", Mute())
+    with sandbox, httpx.Client(base_url=sandbox.url, headers={"X-API-Key": sandbox.api_key}, timeout=5) as http:
+        with http.stream("GET", stream_path) as stream:
+            sandbox.say(thread_id, "unheard")
+            lines = stream.iter_lines()
+            assert [next(lines) for _ in range(3)] == [": open", "", ": heartbeat"]
+        with http.stream("GET", stream_path) as stream:
+            sandbox.say(thread_id, "heard")
+            data = next(line for line in stream.iter_lines() if line.startswith("data:"))
+    assert json.loads(data[6:])["data"]["messageBody"] == "heard"
+
+
+def test_faults_that_are_called_off(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """What was injected does not happen any more; and a fault of one thread leaves the others alone."""
+    sandbox.inject("getThread", Html(), 9)
+    sandbox.inject("getThread", Html(), 9, thread_id=str(uuid4()))
+    assert http.get(path).status_code == 502
+    sandbox.forget_faults()
+    sandbox.inject("getThread", Html(), 9, thread_id=str(uuid4()))
+    assert http.get(path).status_code == 200
+
+
+def test_a_port_that_another_holds(sandbox: Sandbox) -> None:
+    """It is refused at the start, and the error names the port."""
+    port = int(sandbox.url.rpartition(":")[2])
+    with pytest.raises(OSError, match=f":{port}: "):
+        Sandbox(port=port).start()
 
 
 def test_unknown_operations_are_not_injected(sandbox: Sandbox) -> None:
@@ -385,6 +586,30 @@ def test_stopping_what_never_started() -> None:
     Sandbox().stop()
 
 
+def test_messages_as_the_client_has_them(path: str, sandbox: Sandbox) -> None:
+    """Whole, with a time in a time zone; also where a test took the time away."""
+    thread_id = path.rpartition("/")[2]
+    object.__setattr__(sandbox._app.state, "clock", lambda: 1_700_000_000.25)
+    said = sandbox.say(thread_id, "hello")
+    made = sandbox._app.state.get(thread_id).messages[0]
+    moment = datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC)
+    assert said == Message(made["id"], "hello", "OUTBOUND", moment, "SENT", made)
+    assert sandbox.messages(thread_id) == [said]
+    made["createdAt"] = None
+    assert sandbox.messages(thread_id)[0].created_at is None
+
+
+def test_the_sandbox_shares_little_with_the_client() -> None:
+    """Its types and its words; not the code that it is there to test."""
+    shared = {"featherhq._errors", "featherhq._models", "featherhq._settings"}
+    for file in Path(featherhq.sandbox.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert not name.startswith("featherhq.") or name.startswith("featherhq.sandbox") or name in shared
+
+
 @given(st.integers(0, 30), st.integers(1, 40), st.booleans(), st.sampled_from([None, "INBOUND", "OUTBOUND"]))
 def test_pages_hold_each_message_once(total: int, limit: int, newest_first: bool, direction: str | None) -> None:
     """For any limit, either order and any filter."""
@@ -413,6 +638,7 @@ def test_limits_and_cursors_that_make_no_sense() -> None:
         page = state.page(thread_id, limit, None, None, None)
         assert page["pagination"]["limit"] == size
     assert state.page(thread_id, None, "nothing", None, None)["messages"] == []
+    assert state.get(thread_id).last_said(0) == []
     with pytest.raises(UnknownThreadError):
         state.get("nothing")
     state.close(thread_id, None)

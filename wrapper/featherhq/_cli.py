@@ -13,6 +13,8 @@ from featherhq._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from featherhq.sandbox._limit import Counting
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -35,18 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_RATE_LIMIT,
         help="requests a second, 0 for no limit (default: %(default)s)",
     )
+    sandbox.add_argument(
+        "--counting",
+        # Spelled out, since the sandbox is an extra and may not be installed.
+        choices=("bucket", "sliding", "fixed"),
+        default="bucket",
+        help="how it counts requests: a token bucket, a sliding second, or each whole second (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
-    return _sandbox(given.port, given.api_key, given.rate_limit or None)
+    return _sandbox(given.port, given.api_key, given.rate_limit or None, given.counting)
 
 
-def _sandbox(port: int, api_key: str, rate_limit: float | None) -> int:
+def _sandbox(port: int, api_key: str, rate_limit: float | None, counting: Counting) -> int:
     try:
         from featherhq.sandbox import Sandbox  # noqa: PLC0415 - an extra, and not needed by others
     except ImportError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     try:
-        with Sandbox(api_key=api_key, port=port, rate_limit=rate_limit) as running:
+        with Sandbox(api_key=api_key, port=port, rate_limit=rate_limit, counting=counting) as running:
             print(f"A Feather listens on {running.url} until you press Ctrl-C. To talk to it:\n")  # noqa: T201
             print(f"  export FEATHER_BASE_URL={running.url}")  # noqa: T201
             print(f"  export FEATHER_API_KEY={running.api_key}", flush=True)  # noqa: T201

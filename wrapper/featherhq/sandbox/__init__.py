@@ -17,6 +17,7 @@ servers.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
@@ -27,7 +28,6 @@ try:
 except ImportError as error:
     raise ImportError(f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name) from error
 
-from featherhq._limit import RateLimit
 from featherhq._settings import DEFAULT_RATE_LIMIT
 from featherhq.sandbox._agent import default_agent
 from featherhq.sandbox._faults import (
@@ -39,13 +39,18 @@ from featherhq.sandbox._faults import (
     Duplicate,
     Fault,
     Garbage,
+    Hide,
+    HoldHead,
     Html,
     Lag,
     Mute,
     Reorder,
+    Replay,
+    Skip,
     Stall,
     Status,
 )
+from featherhq.sandbox._limit import Counting, counter
 from featherhq.sandbox._state import LARGEST_LIMIT, State
 
 if TYPE_CHECKING:
@@ -62,12 +67,16 @@ __all__ = [
     "Duplicate",
     "Fault",
     "Garbage",
+    "Hide",
+    "HoldHead",
     "Html",
     "Lag",
     "Mute",
     "RecordedRequest",
     "Reorder",
+    "Replay",
     "Sandbox",
+    "Skip",
     "Stall",
     "Status",
     "default_agent",
@@ -82,16 +91,25 @@ class Sandbox:
             block. If it raises, there is no reply, and the logger `featherhq.sandbox` tells.
         api_key: The key it takes.
         rate_limit: Requests a second for all callers together; `None` for no limit.
+        counting: How it counts them; Feather's pages do not say. `"bucket"` is a token bucket that holds one second's
+            worth. `"sliding"` allows so many in any one second. `"fixed"` allows so many in each whole second of its
+            clock. The windows round the rate down; for less than one request a second, a window is as long as it takes
+            for one.
         port: The port; any free one by default.
         newest_first: List messages from the newest on. Feather's pages do not say which way it does.
         largest_page: Messages in a page of history, whatever is asked for.
         heartbeat: Seconds of silence on a stream before a comment is sent.
+        stream_life: Seconds after which each event stream is cut, its connection with it, as a load balancer does; or a
+            pair (shortest, longest), from which each stream's life is drawn at random. `None` for never.
         envelope: The name under which an event's data holds the message, `"message"` or `"data"`; `None` for the
             message alone. Feather's pages do not say.
 
     Attributes:
         url: Where it listens, while it does.
         api_key: The key it takes.
+
+    Raises:
+        ValueError: there is no such way of counting, the rate is not above 0, or a stream cannot live so long.
     """
 
     def __init__(
@@ -100,10 +118,12 @@ class Sandbox:
         *,
         api_key: str = "sandbox-key",
         rate_limit: float | None = DEFAULT_RATE_LIMIT,
+        counting: Counting = "bucket",
         port: int = 0,
         newest_first: bool = False,
         largest_page: int = LARGEST_LIMIT,
         heartbeat: float = 15.0,
+        stream_life: float | tuple[float, float] | None = None,
         envelope: str | None = None,
     ) -> None:
         self.url = ""
@@ -114,8 +134,9 @@ class Sandbox:
             State(time.time, lambda: str(uuid4()), newest_first, largest_page),
             agent,
             api_key=api_key,
-            limit=None if rate_limit is None else RateLimit(rate_limit),
+            limit=counter(counting, rate_limit),
             heartbeat=heartbeat,
+            stream_life=_shortest_and_longest(stream_life),
             envelope=envelope,
             transports=self._server.transports,
         )
@@ -190,3 +211,12 @@ class Sandbox:
     def messages(self, thread_id: str) -> list[Message]:
         """What stands in a thread, oldest first."""
         return self._app.state.get(thread_id).history()
+
+
+def _shortest_and_longest(stream_life: float | tuple[float, float] | None) -> tuple[float, float] | None:
+    if stream_life is None:
+        return None
+    shortest, longest = stream_life if isinstance(stream_life, tuple) else (stream_life, stream_life)
+    if not 0 < shortest <= longest < math.inf:
+        raise ValueError(f"stream_life: expected seconds above 0 or (shortest, longest), not {stream_life!r}")
+    return shortest, longest

@@ -21,19 +21,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from featherhq._errors import phrase
-from featherhq._models import Message, read_message
 from featherhq.sandbox import _faults
 from featherhq.sandbox._contract import operations
-from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError
+from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError, as_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
-    from featherhq._limit import RateLimit
+    from featherhq._models import Message
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
+    from featherhq.sandbox._limit import Counter
 
 logger: Final = logging.getLogger("featherhq.sandbox")
 
@@ -76,8 +76,9 @@ class App:
         agent: Callable[[str, list[Message]], str | list[str]],
         *,
         api_key: str,
-        limit: RateLimit | None,
+        limit: Counter | None,
         heartbeat: float,
+        stream_life: tuple[float, float] | None,
         envelope: str | None,
         transports: Mapping[Any, asyncio.Transport],
     ) -> None:
@@ -88,6 +89,7 @@ class App:
         self._api_key = api_key
         self._limit = limit
         self._heartbeat = heartbeat
+        self._stream_life = stream_life
         self._envelope = envelope
         self._transports = transports
         self._faults: dict[tuple[str, str | None], deque[Fault]] = defaultdict(deque)
@@ -100,7 +102,6 @@ class App:
             "updateThread": self._update,
             "closeThread": self._close,
             "sendMessage": self._send,
-            "listMessages": self._list,
         }
         by_path: dict[str, list[Operation]] = defaultdict(list)
         for operation in operations():
@@ -126,9 +127,7 @@ class App:
         message = self.state.say(thread_id, text)
         for queue in self._streams[message["threadId"]]:
             queue.put_nowait(message)
-        read = read_message(message)
-        assert read is not None  # noqa: S101 - it was made a line above
-        return read
+        return as_message(message)
 
     async def handle(self, known: list[Operation], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or let it go wrong."""
@@ -154,8 +153,7 @@ class App:
         if isinstance(fault, _faults.Stall) and fault.after and not await _stall(fault, receive):
             return None
         if response is None:
-            recorded.status = HTTPStatus.OK
-            return await self._stream(request, fault, send)
+            return await self._stream(request, recorded, fault, send)
         recorded.status = response.status_code
         response.headers["X-Request-Id"] = str(uuid4())
         if isinstance(fault, _faults.Drip):
@@ -209,21 +207,17 @@ class App:
             if operation.id == "streamMessages":
                 self.state.get(request.path_params["threadId"])
                 return None
+            if operation.id == "listMessages":
+                return _json(HTTPStatus.OK, self._list(request, fault))
             if operation.id not in self._work:
                 return _error(HTTPStatus.NOT_IMPLEMENTED, f"The sandbox does not know {operation.id} yet")
-            if isinstance(fault, _faults.Lag) and operation.id == "listMessages":
-                answer = self._list(request, data, fault.messages)
-            else:
-                answer = self._work[operation.id](request, data)
+            return _json(HTTPStatus.OK, self._work[operation.id](request, data))
         except ValueError as error:
             return _error(HTTPStatus.BAD_REQUEST, f"body: {error}")
         except UnknownThreadError:
             return _error(HTTPStatus.NOT_FOUND, "Thread not found")
         except ClosedThreadError:
             return _error(HTTPStatus.BAD_REQUEST, "The thread is closed")
-        if isinstance(fault, _faults.Reorder) and operation.id == "listMessages":
-            random.Random(fault.seed).shuffle(answer["thread"]["messages"])  # noqa: S311 - not for secrets
-        return _json(HTTPStatus.OK, answer)
 
     def _create(self, _: Request, body: Any) -> dict[str, Any]:
         created = self.state.create(body["agentId"], body.get("metadata", {}), body.get("variables", {}))
@@ -239,10 +233,17 @@ class App:
     def _close(self, request: Request, body: Any) -> dict[str, Any]:
         return {"thread": self.state.close(request.path_params["threadId"], body.get("reason"))}
 
-    def _list(self, request: Request, _: Any, hidden: int = 0) -> dict[str, Any]:
+    def _list(self, request: Request, fault: Fault | None) -> dict[str, Any]:
         names = ("limit", "cursor", "direction", "status")
-        wanted = (request.query_params.get(name) for name in names)
-        return {"thread": self.state.page(request.path_params["threadId"], *wanted, hidden=hidden)}
+        page = self.state.page(
+            request.path_params["threadId"],
+            *(request.query_params.get(name) for name in names),
+            hidden=fault.messages if isinstance(fault, _faults.Lag) else 0,
+            without=fault.text if isinstance(fault, _faults.Hide) else None,
+        )
+        if isinstance(fault, _faults.Reorder):
+            random.Random(fault.seed).shuffle(page["messages"])  # noqa: S311 - not for secrets
+        return {"thread": page}
 
     def _send(self, request: Request, body: Any) -> dict[str, Any]:
         accepted = self.state.accept(request.path_params["threadId"], body["message"])
@@ -258,14 +259,23 @@ class App:
             for reply in [replies] if isinstance(replies, str) else replies:
                 self.say(thread_id, reply)
 
-    async def _stream(self, request: Request, fault: Fault | None, send: Send) -> None:
+    async def _stream(self, request: Request, recorded: RecordedRequest, fault: Fault | None, send: Send) -> None:
         thread_id = request.path_params["threadId"].lower()
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        if isinstance(fault, _faults.Replay):
+            for message in self.state.get(thread_id).last_said(fault.messages):
+                queue.put_nowait(message)
         # Before the head goes out: who has seen it may send, and must not miss the reply.
         if not isinstance(fault, _faults.Mute):
             self._streams[thread_id].add(queue)
         gone = asyncio.create_task(_disconnected(request.receive))
+        end = self._end_in_time(request.scope)
         try:
+            if isinstance(fault, _faults.HoldHead):
+                await asyncio.wait({gone}, timeout=fault.seconds)
+            if gone.done():
+                return
+            recorded.status = HTTPStatus.OK
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
                 (b"cache-control", b"no-store"),
@@ -273,31 +283,54 @@ class App:
             ]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b": open\n\n", "more_body": True})
-            cut = fault if isinstance(fault, _faults.CutStream) else _faults.CutStream()
-            times = 2 if isinstance(fault, _faults.Duplicate) else 1
-            events = sent = 0
-            while cut.after_events is None or events < cut.after_events:
-                chunk = await self._next_event(queue, gone, times)
-                if chunk is None:
-                    return
-                events += times * (not chunk.startswith(b":"))
-                if cut.after_bytes is not None:
-                    chunk = chunk[: cut.after_bytes - sent]
-                sent += len(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if sent == cut.after_bytes:
-                    break
-            if cut.clean:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            else:
-                await self._cut(request.scope)
+            await self._send_events(request, queue, gone, fault, send)
         finally:
             self._streams[thread_id].discard(queue)
             gone.cancel()
+            if end is not None:
+                end.cancel()
 
-    async def _next_event(
-        self, queue: asyncio.Queue[dict[str, Any]], gone: asyncio.Task[None], times: int
-    ) -> bytes | None:
+    def _end_in_time(self, scope: Scope) -> asyncio.TimerHandle | None:
+        """What cuts a stream when its life is over, if it is to be cut."""
+        if self._stream_life is None:
+            return None
+        life = random.uniform(*self._stream_life)  # noqa: S311 - not for secrets
+        return asyncio.get_running_loop().call_later(life, self._abort, scope)
+
+    async def _send_events(
+        self,
+        request: Request,
+        queue: asyncio.Queue[dict[str, Any]],
+        gone: asyncio.Task[None],
+        fault: Fault | None,
+        send: Send,
+    ) -> None:
+        """Send events and heartbeats until the caller is gone, or a fault ends the stream."""
+        cut = fault if isinstance(fault, _faults.CutStream) else _faults.CutStream()
+        skipped = fault.events if isinstance(fault, _faults.Skip) else ()
+        times = 2 if isinstance(fault, _faults.Duplicate) else 1
+        events = sent = 0
+        while cut.after_events is None or events < cut.after_events:
+            chunk = await self._next_event(queue, gone)
+            if chunk is None:
+                return
+            if not chunk.startswith(b":"):
+                events += 1
+                if events in skipped:
+                    continue
+                chunk *= times
+            if cut.after_bytes is not None:
+                chunk = chunk[: cut.after_bytes - sent]
+            sent += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if sent == cut.after_bytes:
+                break
+        if cut.clean:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._cut(request.scope)
+
+    async def _next_event(self, queue: asyncio.Queue[dict[str, Any]], gone: asyncio.Task[None]) -> bytes | None:
         """The next event or heartbeat; `None` where the caller is gone."""
         waiting = asyncio.create_task(queue.get())
         done, _ = await asyncio.wait({waiting, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
@@ -306,10 +339,15 @@ class App:
             return None if gone in done else b": heartbeat\n\n"
         message = waiting.result()
         data = message if self._envelope is None else {self._envelope: message}
-        return f"id: {message['id']}\nevent: message\ndata: {json.dumps(data)}\n\n".encode() * times
+        return f"id: {message['id']}\nevent: message\ndata: {json.dumps(data)}\n\n".encode()
+
+    def _abort(self, scope: Scope) -> None:
+        # The caller may have left of its own accord.
+        with suppress(KeyError):
+            self._transports[tuple(scope["client"])].abort()
 
     async def _cut(self, scope: Scope) -> None:
-        self._transports[tuple(scope["client"])].abort()
+        self._abort(scope)
         # The server hears of it in the loop's next turn, and then asks for no response.
         await asyncio.sleep(0)
 

@@ -84,6 +84,39 @@ class Duplicate:
 
 
 @frozen
+class Skip:
+    """Leave out some events of a stream, and go on.
+
+    Attributes:
+        events: Which ones, counted from 1 since the stream was opened.
+    """
+
+    events: tuple[int, ...]
+
+
+@frozen
+class Replay:
+    """Send the agent's last messages again right after opening a stream, oldest first; then go on as usual.
+
+    Attributes:
+        messages: How many of them; fewer where the thread has fewer.
+    """
+
+    messages: int = 1
+
+
+@frozen
+class HoldHead:
+    """Hold back the head of a stream, as a proxy does. Messages from then on are kept, and come out after the head.
+
+    Attributes:
+        seconds: For how long; `None`: until the caller leaves.
+    """
+
+    seconds: float | None = None
+
+
+@frozen
 class Reorder:
     """List messages in a shuffled order; the same seed shuffles the same way."""
 
@@ -99,6 +132,17 @@ class Lag:
     """
 
     messages: int = 1
+
+
+@frozen
+class Hide:
+    """List messages without those of a certain text, as if they became visible late.
+
+    Attributes:
+        text: The whole text of what is left out.
+    """
+
+    text: str
 
 
 @frozen
@@ -119,5 +163,21 @@ class Garbage:
 
 
 Fault = (
-    Status | Html | Body | Stall | CutBefore | CutAfter | CutStream | Mute | Duplicate | Reorder | Lag | Drip | Garbage
+    Status
+    | Html
+    | Body
+    | Stall
+    | CutBefore
+    | CutAfter
+    | CutStream
+    | Mute
+    | Duplicate
+    | Skip
+    | Replay
+    | HoldHead
+    | Reorder
+    | Lag
+    | Hide
+    | Drip
+    | Garbage
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
-from featherhq._models import INBOUND, OUTBOUND, Message, read_message
+from featherhq._models import INBOUND, OUTBOUND, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +35,12 @@ class ThreadState:
 
     def history(self) -> list[Message]:
         """Its messages as the client reads them, oldest first."""
-        return [message for message in map(read_message, list(self.messages)) if message is not None]
+        return [as_message(message) for message in list(self.messages)]
+
+    def last_said(self, count: int) -> list[dict[str, Any]]:
+        """The agent's last messages, so many of them at the most, oldest first."""
+        said = [message for message in self.messages if message["direction"] == OUTBOUND]
+        return said[max(0, len(said) - count) :]
 
 
 @frozen
@@ -146,8 +151,11 @@ class State:
         status: str | None,
         *,
         hidden: int = 0,
+        without: str | None = None,
     ) -> dict[str, Any]:
         """A page of messages, without so many of the newest; what the contract calls `ThreadMessages`.
+
+        Messages whose text is `without` are left out as well.
 
         A limit that is no number counts as the default, since the contract takes any string; a cursor that
         names no message has nothing after it.
@@ -162,7 +170,9 @@ class State:
         matching = [
             message
             for message in listed
-            if direction in (None, message["direction"]) and status in (None, message["status"])
+            if direction in (None, message["direction"])
+            and status in (None, message["status"])
+            and message["messageBody"] != without
         ]
         shown = matching[:size]
         details = thread.details
@@ -209,6 +219,20 @@ class State:
     def _now(self) -> str:
         moment = datetime.fromtimestamp(self.clock(), UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def as_message(data: dict[str, Any]) -> Message:
+    """A message as the client's type has it, from what a `State` made."""
+    made_at = data["createdAt"]
+    return Message(
+        id=data["id"],
+        text=data["messageBody"],
+        direction=data["direction"],
+        # A test may have taken it away.
+        created_at=None if made_at is None else datetime.fromisoformat(made_at),
+        status=data["status"],
+        raw=data,
+    )
 
 
 def _after(messages: Iterable[dict[str, Any]], cursor: str) -> list[dict[str, Any]]:
