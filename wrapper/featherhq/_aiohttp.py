@@ -38,6 +38,8 @@ _MEANINGS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]]
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 # Bytes of a line of an answer's head: as many as httpx takes for all of it.
 _LONGEST_LINE: Final = 100 * 1024
+# Where a request says that its connection was used before.
+_REUSED: Final = "featherhq.reused"
 # Seconds; to aiohttp, 0 would be for ever.
 _LEAST: Final = 0.001
 
@@ -131,6 +133,7 @@ class _Transport(httpx.AsyncBaseTransport):
             proxy=self._proxy,
             proxy_headers=self._proxy_headers,
             # What comes after the connection is timed by whoever asked. Seconds, and not rounded up to whole ones.
+            trace_request_ctx=request.extensions,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 connect=max(_LEAST, until - asyncio.get_running_loop().time()),
@@ -146,6 +149,7 @@ class _Transport(httpx.AsyncBaseTransport):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
+                trace_configs=[_reuse_noted()],
                 max_line_size=_LONGEST_LINE,
                 max_field_size=_LONGEST_LINE,
             )
@@ -168,6 +172,23 @@ class _Body(httpx.AsyncByteStream):
         # Read to its end, the connection is in the pool by now, and this does nothing to it.
         self._answer.close()
         self._release()
+
+
+def is_stale(request: httpx.Request, error: Exception) -> bool:
+    """Whether a request failed on a connection that was used before, without a byte of an answer."""
+    below = error.__cause__
+    # What had come of an answer, if anything had, stands in the place of aiohttp's own words.
+    closed = isinstance(below, aiohttp.ServerDisconnectedError) and isinstance(below.message, str)
+    return bool(request.extensions.get(_REUSED)) and (closed or isinstance(below, aiohttp.ClientOSError))
+
+
+def _reuse_noted() -> aiohttp.TraceConfig:
+    async def reused(_: aiohttp.ClientSession, context: Any, __: Any) -> None:
+        context.trace_request_ctx[_REUSED] = True
+
+    noted = aiohttp.TraceConfig()
+    noted.on_connection_reuseconn.append(reused)
+    return noted
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from featherhq_api import AuthenticatedClient
 
 from featherhq._arguments import KEY_HEADER
-from featherhq._call import call
+from featherhq._core.attempts import call
 from featherhq._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from featherhq._core.effects import Flow, Response
     from featherhq._settings import Settings
-    from featherhq._steps import Answer, Plan
 
 
 class WiredClient(AuthenticatedClient):
@@ -32,7 +32,7 @@ class WiredClient(AuthenticatedClient):
         self,
         settings: Settings,
         *,
-        run: Callable[[Plan[Answer]], Any],
+        run: Callable[[Flow[Response]], Any],
         asynchronous: bool,
     ) -> None:
         super().__init__(base_url=settings.base_url, token="", prefix="", auth_header_name=KEY_HEADER)

@@ -189,8 +189,10 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _encodable(name: str, value: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise _refusal(name, "text that UTF-8 can carry (this has half a surrogate pair)", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _refusal(name, "text that UTF-8 can carry (this has half a surrogate pair)", value) from None
     return value
 
 

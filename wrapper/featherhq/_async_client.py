@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Self
 
-from featherhq import _arguments, _operations
-from featherhq._operations import Listing
-from featherhq._replies import History
+from featherhq import _arguments
+from featherhq._core.pagination import History
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_PAGE_SIZE,
@@ -16,6 +16,9 @@ from featherhq._settings import (
     Settings,
     Unchanged,
 )
+from featherhq._threads import flows
+from featherhq._threads.flows import Listing
+from featherhq._threads.send import send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from featherhq_api import AuthenticatedClient
     from featherhq_api.models import Thread as ThreadDetails
 
-    from featherhq._async_pump import AsyncPump
+    from featherhq._async_pump import AsyncMailbox, AsyncPump
     from featherhq._models import Message, SentMessage
+    from featherhq._threads.conversation import ConversationFlow
 
 
 class AsyncFeather:
@@ -151,11 +155,11 @@ class AsyncThreads:
 
         Raises:
             InvalidArgumentError: the id is no UUID, or a value is no string.
-            FeatherError: Feather did not make it, or nobody knows (`APIConnectionError`): a thread made
+            FeatherError: Feather did not make it (`delivered` is `False`), or nobody knows (`None`): a thread made
                 twice costs nothing but an empty thread.
         """
-        plan = _operations.create_thread(self._settings, agent_id, metadata, variables)
-        thread_id, details = await self._pump.run(plan)
+        flow = flows.create_thread(self._settings, agent_id, metadata, variables)
+        thread_id, details = await self._pump.run(flow)
         return AsyncThread(self._settings, self._pump, thread_id, details)
 
     async def get(self, thread_id: str | UUID) -> AsyncThread:
@@ -197,11 +201,11 @@ class AsyncThread:
 
         Raises:
             InvalidArgumentError: the message is empty or no string; nothing was sent.
-            DeliveryUnknownError: it may or may not have arrived; it was looked for, and no second copy was made.
-            FeatherError: it has not arrived.
+            DeliveryUnknownError: it may or may not have arrived. Its note says whether the thread could be looked at.
+            FeatherError: it has not arrived: `delivered` is `False`.
         """
         deadline = self._settings.deadline(timeout)
-        return await self._pump.run(_operations.send(self._settings, self.id, text, deadline))
+        return (await self._pump.run(send(self._settings, self.id, text, deadline))).receipt
 
     async def ask(self, text: str, *, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
@@ -214,12 +218,12 @@ class AsyncThread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
-        from featherhq._conversation import Dialogue
+        from featherhq._threads.conversation import ConversationFlow
 
         deadline = self._settings.deadline(timeout)
-        async with self._pump.line() as line:
-            plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
-            return await self._pump.run(plan, line)
+        async with self._pump.mailbox() as mailbox:
+            flow = ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+            return await self._pump.run(flow, mailbox)
 
     def conversation(self) -> AsyncConversation:
         """A conversation over one live connection, for the time of an `async with` block.
@@ -255,10 +259,8 @@ class AsyncThread:
     async def _pages(self, listing: Listing) -> AsyncIterator[Message]:
         history = History()
         while True:
-            plan = _operations.list_messages(
-                self._settings, listing, history.next_cursor, self._settings.deadline(None)
-            )
-            page = await self._pump.run(plan)
+            flow = flows.list_messages(self._settings, listing, history.next_cursor, self._settings.deadline(None))
+            page = await self._pump.run(flow)
             for message in history.add(page.messages, page.next_cursor):
                 yield message
             if history.next_cursor is None:
@@ -276,8 +278,8 @@ class AsyncThread:
             InvalidArgumentError: a value is no string.
             FeatherError: Feather did not do it.
         """
-        plan = _operations.update_thread(self._settings, self.id, metadata, variables)
-        self.details = await self._pump.run(plan)
+        flow = flows.update_thread(self._settings, self.id, metadata, variables)
+        self.details = await self._pump.run(flow)
         return self
 
     async def close(self, reason: str | None = None) -> Self:
@@ -287,7 +289,7 @@ class AsyncThread:
             InvalidArgumentError: the reason is no string.
             FeatherError: Feather did not do it.
         """
-        self.details = await self._pump.run(_operations.close_thread(self._settings, self.id, reason))
+        self.details = await self._pump.run(flows.close_thread(self._settings, self.id, reason))
         return self
 
     async def refresh(self) -> Self:
@@ -296,7 +298,7 @@ class AsyncThread:
         Raises:
             FeatherError: Feather did not give them.
         """
-        self.details = await self._pump.run(_operations.get_thread(self._settings, self.id))
+        self.details = await self._pump.run(flows.get_thread(self._settings, self.id))
         return self
 
 
@@ -311,16 +313,18 @@ class AsyncConversation:
     """
 
     def __init__(self, settings: Settings, pump: AsyncPump, thread_id: str) -> None:
-        from featherhq._conversation import Dialogue
+        from featherhq._threads.conversation import ConversationFlow
 
         self._settings = settings
         self._pump = pump
-        self._line = pump.line()
-        self._dialogue = Dialogue(settings, thread_id)
+        self._mailbox = pump.mailbox()
+        self._flow = ConversationFlow(settings, thread_id)
+        # For those who drop it without leaving its block.
+        weakref.finalize(self, self._mailbox.abandon).atexit = False
 
     async def __aenter__(self) -> Self:
         try:
-            await self._pump.run(self._dialogue.open(), self._line)
+            await self._pump.run(self._flow.open(), self._mailbox)
         except BaseException:
             await self.aclose()
             raise
@@ -331,25 +335,25 @@ class AsyncConversation:
 
     async def aclose(self) -> None:
         """End it, with the connection; whoever iterates over it comes to an end."""
-        self._dialogue.close()
-        await self._line.aclose()
+        await self._mailbox.aclose(self._flow.close())
 
     async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
         """As `AsyncThread.send`."""
         deadline = self._settings.deadline(timeout)
-        return await self._pump.run(self._dialogue.send(text, deadline))
+        return await self._pump.run(self._flow.send(text, deadline), self._mailbox)
 
     async def ask(self, text: str, *, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
-        Messages that came before are left for iteration, as are those that follow the reply.
+        Messages that came before are left for iteration, as are those that follow the reply: the last 256 of them. A
+        reply cannot be told from a late answer to an earlier message: while one is unanswered, a warning is logged.
 
         Raises:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return await self._pump.run(self._dialogue.ask(text, deadline), self._line)
+        return await self._pump.run(self._flow.ask(text, deadline), self._mailbox)
 
     def replies(self, timeout: float | None = None) -> AsyncIterator[Message]:
         """The agent's messages as they come.
@@ -361,11 +365,28 @@ class AsyncConversation:
             InvalidArgumentError: it is no number of seconds above 0.
             FeatherError: they cannot be had (the key is refused, the thread is gone); what may pass is waited for.
         """
-        return self._each(self._dialogue.patience(timeout))
+        return _AsyncReplies(self._pump, self._mailbox, self._flow, self._flow.patience(timeout))
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self.replies()
 
-    async def _each(self, patience: float | None) -> AsyncIterator[Message]:
-        while (message := await self._pump.run(self._dialogue.next(patience), self._line)) is not None:
-            yield message
+
+class _AsyncReplies:
+    """Iterates over a conversation. A wait that is cancelled does not end it."""
+
+    def __init__(self, pump: AsyncPump, mailbox: AsyncMailbox, flow: ConversationFlow, patience: float | None) -> None:
+        self._pump = pump
+        self._mailbox = mailbox
+        self._flow = flow
+        self._patience = patience
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        message = None if self._ended else await self._pump.run(self._flow.next(self._patience), self._mailbox)
+        if message is None:
+            self._ended = True
+            raise StopAsyncIteration
+        return message

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Self
 
-from featherhq import _arguments, _operations
-from featherhq._operations import Listing
-from featherhq._replies import History
+from featherhq import _arguments
+from featherhq._core.pagination import History
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_PAGE_SIZE,
@@ -16,6 +16,9 @@ from featherhq._settings import (
     Settings,
     Unchanged,
 )
+from featherhq._threads import flows
+from featherhq._threads.flows import Listing
+from featherhq._threads.send import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from featherhq_api.models import Thread as ThreadDetails
 
     from featherhq._models import Message, SentMessage
-    from featherhq._pump import Pump
+    from featherhq._pump import Mailbox, Pump
+    from featherhq._threads.conversation import ConversationFlow
 
 
 class Feather:
@@ -152,11 +156,11 @@ class Threads:
 
         Raises:
             InvalidArgumentError: the id is no UUID, or a value is no string.
-            FeatherError: Feather did not make it, or nobody knows (`APIConnectionError`): a thread made
+            FeatherError: Feather did not make it (`delivered` is `False`), or nobody knows (`None`): a thread made
                 twice costs nothing but an empty thread.
         """
-        plan = _operations.create_thread(self._settings, agent_id, metadata, variables)
-        thread_id, details = self._pump.run(plan)
+        flow = flows.create_thread(self._settings, agent_id, metadata, variables)
+        thread_id, details = self._pump.run(flow)
         return Thread(self._settings, self._pump, thread_id, details)
 
     def get(self, thread_id: str | UUID) -> Thread:
@@ -196,11 +200,11 @@ class Thread:
 
         Raises:
             InvalidArgumentError: the message is empty or no string; nothing was sent.
-            DeliveryUnknownError: it may or may not have arrived; it was looked for, and no second copy was made.
-            FeatherError: it has not arrived.
+            DeliveryUnknownError: it may or may not have arrived. Its note says whether the thread could be looked at.
+            FeatherError: it has not arrived: `delivered` is `False`.
         """
         deadline = self._settings.deadline(timeout)
-        return self._pump.run(_operations.send(self._settings, self.id, text, deadline))
+        return (self._pump.run(send(self._settings, self.id, text, deadline))).receipt
 
     def ask(self, text: str, *, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
@@ -213,12 +217,12 @@ class Thread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
-        from featherhq._conversation import Dialogue
+        from featherhq._threads.conversation import ConversationFlow
 
         deadline = self._settings.deadline(timeout)
-        with self._pump.line() as line:
-            plan = Dialogue(self._settings, self.id).ask_once(text, deadline)
-            return self._pump.run(plan, line)
+        with self._pump.mailbox() as mailbox:
+            flow = ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+            return self._pump.run(flow, mailbox)
 
     def conversation(self) -> Conversation:
         """A conversation over one live connection, for the time of a `with` block.
@@ -254,10 +258,8 @@ class Thread:
     def _pages(self, listing: Listing) -> Iterator[Message]:
         history = History()
         while True:
-            plan = _operations.list_messages(
-                self._settings, listing, history.next_cursor, self._settings.deadline(None)
-            )
-            page = self._pump.run(plan)
+            flow = flows.list_messages(self._settings, listing, history.next_cursor, self._settings.deadline(None))
+            page = self._pump.run(flow)
             yield from history.add(page.messages, page.next_cursor)
             if history.next_cursor is None:
                 return
@@ -274,8 +276,8 @@ class Thread:
             InvalidArgumentError: a value is no string.
             FeatherError: Feather did not do it.
         """
-        plan = _operations.update_thread(self._settings, self.id, metadata, variables)
-        self.details = self._pump.run(plan)
+        flow = flows.update_thread(self._settings, self.id, metadata, variables)
+        self.details = self._pump.run(flow)
         return self
 
     def close(self, reason: str | None = None) -> Self:
@@ -285,7 +287,7 @@ class Thread:
             InvalidArgumentError: the reason is no string.
             FeatherError: Feather did not do it.
         """
-        self.details = self._pump.run(_operations.close_thread(self._settings, self.id, reason))
+        self.details = self._pump.run(flows.close_thread(self._settings, self.id, reason))
         return self
 
     def refresh(self) -> Self:
@@ -294,7 +296,7 @@ class Thread:
         Raises:
             FeatherError: Feather did not give them.
         """
-        self.details = self._pump.run(_operations.get_thread(self._settings, self.id))
+        self.details = self._pump.run(flows.get_thread(self._settings, self.id))
         return self
 
 
@@ -309,16 +311,18 @@ class Conversation:
     """
 
     def __init__(self, settings: Settings, pump: Pump, thread_id: str) -> None:
-        from featherhq._conversation import Dialogue
+        from featherhq._threads.conversation import ConversationFlow
 
         self._settings = settings
         self._pump = pump
-        self._line = pump.line()
-        self._dialogue = Dialogue(settings, thread_id)
+        self._mailbox = pump.mailbox()
+        self._flow = ConversationFlow(settings, thread_id)
+        # For those who drop it without leaving its block.
+        weakref.finalize(self, self._mailbox.abandon).atexit = False
 
     def __enter__(self) -> Self:
         try:
-            self._pump.run(self._dialogue.open(), self._line)
+            self._pump.run(self._flow.open(), self._mailbox)
         except BaseException:
             self.close()
             raise
@@ -329,25 +333,25 @@ class Conversation:
 
     def close(self) -> None:
         """End it, with the connection; whoever iterates over it comes to an end."""
-        self._dialogue.close()
-        self._line.close()
+        self._mailbox.close(self._flow.close())
 
     def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
         """As `Thread.send`."""
         deadline = self._settings.deadline(timeout)
-        return self._pump.run(self._dialogue.send(text, deadline))
+        return self._pump.run(self._flow.send(text, deadline), self._mailbox)
 
     def ask(self, text: str, *, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
-        Messages that came before are left for iteration, as are those that follow the reply.
+        Messages that came before are left for iteration, as are those that follow the reply: the last 256 of them. A
+        reply cannot be told from a late answer to an earlier message: while one is unanswered, a warning is logged.
 
         Raises:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return self._pump.run(self._dialogue.ask(text, deadline), self._line)
+        return self._pump.run(self._flow.ask(text, deadline), self._mailbox)
 
     def replies(self, timeout: float | None = None) -> Iterator[Message]:
         """The agent's messages as they come.
@@ -359,11 +363,28 @@ class Conversation:
             InvalidArgumentError: it is no number of seconds above 0.
             FeatherError: they cannot be had (the key is refused, the thread is gone); what may pass is waited for.
         """
-        return self._each(self._dialogue.patience(timeout))
+        return _Replies(self._pump, self._mailbox, self._flow, self._flow.patience(timeout))
 
     def __iter__(self) -> Iterator[Message]:
         return self.replies()
 
-    def _each(self, patience: float | None) -> Iterator[Message]:
-        while (message := self._pump.run(self._dialogue.next(patience), self._line)) is not None:
-            yield message
+
+class _Replies:
+    """Iterates over a conversation. A wait that is interrupted does not end it."""
+
+    def __init__(self, pump: Pump, mailbox: Mailbox, flow: ConversationFlow, patience: float | None) -> None:
+        self._pump = pump
+        self._mailbox = mailbox
+        self._flow = flow
+        self._patience = patience
+        self._ended = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        message = None if self._ended else self._pump.run(self._flow.next(self._patience), self._mailbox)
+        if message is None:
+            self._ended = True
+            raise StopIteration
+        return message

@@ -39,7 +39,12 @@ class FeatherError(Exception):
         method: The HTTP method of the request, or `None` where none was made.
         url: Its URL without the query, or `None`.
         attempts: How many requests the call made.
+        delivered: For the errors of `send`, `ask` and `create`: whether the message was delivered, or the thread
+            made. `True`: it was, so do not send it again. `False`: it was not, so it may be sent again. `None`:
+            nobody can tell; look in the thread first.
     """
+
+    delivered: bool | None = None
 
     def __init__(
         self,
@@ -61,6 +66,13 @@ class FeatherError(Exception):
         return _restore, (type(self), self.args, self.__dict__)
 
 
+def settled(error: FeatherError, hint: str, *, delivered: bool | None) -> FeatherError:
+    """The error, with what has been found out since: whether the message was delivered, and what to do about it."""
+    error.delivered = delivered
+    error.__notes__ = [hint]
+    return error
+
+
 def _restore(kind: type[FeatherError], args: tuple[Any, ...], state: dict[str, Any]) -> FeatherError:
     error = kind.__new__(kind, *args)
     error.args = args
@@ -71,9 +83,13 @@ def _restore(kind: type[FeatherError], args: tuple[Any, ...], state: dict[str, A
 class ConfigurationError(FeatherError):
     """The client cannot work as it was set up. Raised before any request."""
 
+    delivered = False
+
 
 class InvalidArgumentError(FeatherError, ValueError):
     """An argument is not what the contract takes. Raised before any request; nothing was sent."""
+
+    delivered = False
 
 
 class APIConnectionError(FeatherError):
@@ -208,6 +224,8 @@ class ReplyTimeoutError(FeatherError, TimeoutError):
         thread_id: The thread that the message stands in.
         message_id: The message that was accepted.
     """
+
+    delivered = True
 
     def __init__(
         self,

@@ -1,173 +1,291 @@
-"""Runs plans in the calling thread. Its twin is `_async_pump.py`."""
+"""Runs flows in the calling thread, and jobs in threads of their own. Its twin is `_async_pump.py`."""
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing, nullcontext, suppress
-from queue import Empty, Queue
-from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from weakref import WeakSet
+from collections import deque
+from contextlib import ExitStack, closing
+from threading import Condition, Lock, Thread
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import httpx
 
 from featherhq import _sockets
-from featherhq._steps import READ_AHEAD, Answer, Exchange, Failure, HangUp, Pause, ReadStream, Sleep
-from featherhq._transport import Clients, build, failure, has_begun, wake
+from featherhq._core.effects import (
+    READ_AHEAD,
+    Cancel,
+    Chunk,
+    Closed,
+    Ended,
+    JobDone,
+    Post,
+    Receive,
+    Response,
+    SendRequest,
+    Sleep,
+    Start,
+    TakeSlot,
+    TransportFailure,
+)
+from featherhq._transport import Clients, build, failure, has_begun
 
 if TYPE_CHECKING:
-    from featherhq._steps import Plan, Step
+    from collections.abc import Callable
+
+    from featherhq._core.effects import Effect, Event, Flow
 
 T = TypeVar("T")
 
+# Seconds: what the threading module can wait for, and how long a thread may take to end that looks up a host's name.
+_LONGEST_WAIT: Final = 86_400.0
+_LONGEST_JOIN: Final = 1.0
 
-class Line:
-    """At most one open stream, read ahead by a thread of its own, so that a wait for it can end without ending it.
 
-    Attributes:
-        lock: Held by whoever runs a plan, but while it waits: what plans share is theirs one at a time.
-    """
+class Mailbox:
+    """What has happened in a conversation, in order, and the jobs that it comes from."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self._closed = Event()
-        self._stream: _Stream | None = None
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+        self._events: deque[Event] = deque()
+        self._changed = Condition()
+        self._unread = 0
+        self._closed: Closed | None = None
+        self._jobs: dict[str, _Job] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.close()
+        self.close(Closed(with_client=False))
 
-    def hold(self, response: httpx.Response) -> None:
-        """Keep a stream, in the place of the one there was."""
-        self.hang_up()
-        self._stream = _Stream(response)
-        if self._closed.is_set():
-            self.hang_up()
+    def post(self, event: Event, job: _Job | None = None) -> None:
+        """Put an event in. Chunks wait while there is no room; what comes from a job that was ended is left out."""
+        with self._changed:
+            if isinstance(event, Chunk):
+                self._changed.wait_for(lambda: self._unread < READ_AHEAD or job is None or job.ended)
+            if job is not None and job.ended:
+                return
+            self._unread += isinstance(event, Chunk)
+            self._events.append(event)
+            self._changed.notify_all()
 
-    def read(self, seconds: float) -> bytes | Failure | None:
-        """As `ReadStream`."""
-        return b"" if self._stream is None else self._stream.read(seconds)
+    def receive(self, seconds: float) -> Event | None:
+        """As `Receive`."""
+        with self._changed:
+            if seconds > 0:
+                self._changed.wait_for(lambda: self._events or self._closed, min(seconds, _LONGEST_WAIT))
+            if not self._events:
+                return self._closed
+            event = self._events.popleft()
+            self._unread -= isinstance(event, Chunk)
+            self._changed.notify_all()
+            return event
 
-    def pause(self, seconds: float) -> bool:
-        """As `Pause`."""
-        return self._closed.wait(seconds)
+    def start(self, name: str, flow: Flow[Any]) -> None:
+        """As `Start`."""
+        self.cancel(name)
+        job = _Job(self._pump, self, name, flow)
+        with self._changed:
+            if self._closed is not None:
+                job.ended = True
+                flow.close()
+                return
+            self._jobs[name] = job
+        job.start()
 
-    def hang_up(self) -> None:
-        """Close the stream, if there is one."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+    def cancel(self, name: str) -> None:
+        """As `Cancel`."""
+        with self._changed:
+            job = self._jobs.pop(name, None)
+            if job is not None:
+                job.ended = True
+                self._leave_out(name)
+                self._changed.notify_all()
+        if job is not None:
+            job.end()
 
-    def close(self) -> None:
-        """Close the stream, and those that would be held from now on."""
-        self._closed.set()
-        self.hang_up()
+    def close(self, closed: Closed) -> None:
+        """End all jobs; whoever receives gets what is there, and then `closed`."""
+        with self._changed:
+            self._closed = self._closed or closed
+            jobs = list(self._jobs.values())
+            self._jobs.clear()
+            for job in jobs:
+                job.ended = True
+            self._changed.notify_all()
+        for job in jobs:
+            job.end()
+        self._pump.forget(self)
+
+    def abandon(self) -> None:
+        """End all jobs: nobody holds the conversation any more."""
+        self.close(Closed(with_client=False))
+
+    def _leave_out(self, name: str) -> None:
+        kept = [event for event in self._events if getattr(event, "job", None) != name]
+        self._events = deque(kept)
+        self._unread = sum(isinstance(event, Chunk) for event in kept)
 
 
-class _Stream:
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self._left = False
-        self._chunks: Queue[bytes | Failure] = Queue(READ_AHEAD)
-        self._thread = Thread(target=self._read_ahead, name="featherhq-stream", daemon=True)
+class _Job:
+    """A flow in a thread of its own, and then the stream that it leaves open."""
+
+    def __init__(self, pump: Pump, mailbox: Mailbox, name: str, flow: Flow[Any]) -> None:
+        self.ended = False
+        self._pump = pump
+        self._mailbox = mailbox
+        self._name = name
+        self._flow = flow
+        self.response: httpx.Response | None = None
+        self.interrupt = _sockets.Interrupt()
+        self._thread = Thread(target=self._run, name="featherhq-stream", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
-    def read(self, seconds: float) -> bytes | Failure | None:
-        with suppress(Empty):
-            return self._chunks.get(bool(seconds), seconds)
-        return None
+    def end(self) -> None:
+        """Have the thread end, and wait for it where it can be reached: over an `http_client=` it may not be."""
+        self.interrupt.set()
+        if _wake(self.response) or self._pump.owns_sockets:
+            self._thread.join(_LONGEST_JOIN)
 
-    def close(self) -> None:
-        self._left = True
-        woken = wake(self._response)
-        with suppress(Empty):
-            # The thread may wait for room; what it reads from now on, it leaves.
-            while True:
-                self._chunks.get_nowait()
-        if woken:
-            self._thread.join()
-        # Whoever waits for it shall not wait in vain.
-        self._chunks.put(b"")
-
-    def _read_ahead(self) -> None:
-        with closing(self._response):
-            end: bytes | Failure = b""
+    def _run(self) -> None:
+        outcome: Any
+        try:
+            outcome = self._pump.run(self._flow, job=self)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the conversation is read
+            outcome = error
+        self._mailbox.post(JobDone(self._name, outcome), self)
+        if (response := self.response) is None:
+            return
+        reason = "it ended"
+        with closing(response):
             try:
-                for chunk in self._response.iter_bytes():
-                    if self._left:
+                for chunk in response.iter_bytes():
+                    self._mailbox.post(Chunk(self._name, chunk, time.monotonic()), self)
+                    if self.ended:
                         return
-                    self._chunks.put(chunk)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
-                end = failure(error)
-            self._chunks.put(end)
+                reason = failure(error).reason
+        self._mailbox.post(Ended(self._name, reason, time.monotonic()), self)
+
+
+def _wake(response: httpx.Response | None) -> bool:
+    """End the wait of a thread that reads a stream; whether that can be done.
+
+    Not over an `http_client=` of another kind, nor where the connection is shared (HTTP/2).
+    """
+    connection = None if response is None else response.extensions.get("network_stream")
+    if response is None or connection is None or not response.http_version.startswith("HTTP/1"):
+        return False
+    return _sockets.shut_down(connection.get_extra_info("socket"))
 
 
 class Pump:
-    """Takes the steps of plans, one after the other, over connections that it keeps."""
+    """Performs the effects of flows, one after the other, over connections that it keeps."""
 
     def __init__(self, http_client: httpx.Client | None) -> None:
         self._clients = Clients(http_client, httpx.Client, _sockets.Client)
-        self._lines: WeakSet[Line] = WeakSet()
+        self._mailboxes: set[Mailbox] = set()
         self._lock = Lock()
 
-    def line(self) -> Line:
-        """A line for a plan that opens a stream. It is closed with the client, if not before."""
-        with self._lock:
-            line = Line()
-            self._lines.add(line)
-        return line
+    @property
+    def owns_sockets(self) -> bool:
+        """Whether what waits for a socket can be reached from another thread."""
+        return self._clients.are_ours
 
-    def run(self, plan: Plan[T], line: Line | None = None) -> T:
-        """Run a plan to its end; one that opens a stream needs a line to hold it."""
-        with closing(plan):
+    def mailbox(self) -> Mailbox:
+        """A mailbox for a conversation. It is closed with the client, if not before."""
+        mailbox = Mailbox(self)
+        with self._lock:
+            self._mailboxes.add(mailbox)
+        return mailbox
+
+    def forget(self, mailbox: Mailbox) -> None:
+        """A mailbox was closed."""
+        with self._lock:
+            self._mailboxes.discard(mailbox)
+
+    def run(self, flow: Flow[T], mailbox: Mailbox | None = None, job: _Job | None = None) -> T:
+        """Run a flow to its end.
+
+        Args:
+            flow: The flow.
+            mailbox: Of its conversation.
+            job: The job that it is, if it is one.
+        """
+        interrupt = _sockets.Interrupt() if job is None else job.interrupt
+        with closing(flow):
+            go_on: Callable[[Any], Effect[Any]] = flow.send
             result: Any = None
             while True:
                 try:
-                    with nullcontext() if line is None else line.lock:
-                        step = plan.send(result)
+                    effect = go_on(result)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
-                result = self._take(step, line)
+                try:
+                    go_on, result = flow.send, self._perform(effect, mailbox, job, interrupt)
+                except Exception as error:  # noqa: BLE001 - what it means is the flow's to say
+                    go_on, result = flow.throw, error
 
     def close(self) -> None:
         """Close the connections, but for those of a client that was handed in."""
         own = self._clients.close()
         with self._lock:
-            lines = list(self._lines)
-        for line in lines:
-            line.close()
+            mailboxes = list(self._mailboxes)
+        for mailbox in mailboxes:
+            mailbox.close(Closed(with_client=True))
         for client in own:
             client.close()
 
-    def _take(self, step: Step, line: Line | None) -> Any:
-        if isinstance(step, Exchange):
-            return self._exchange(step, line)
-        if isinstance(step, Sleep):
-            return time.sleep(step.seconds)
-        assert line is not None  # noqa: S101 - the other steps are of plans that have one
-        if isinstance(step, Pause):
-            return line.pause(step.seconds)
-        if isinstance(step, ReadStream):
-            return line.read(step.seconds)
-        assert isinstance(step, HangUp)  # noqa: S101 - there are no others
-        return line.hang_up()
+    def _perform(
+        self, effect: Effect[Any], mailbox: Mailbox | None, job: _Job | None, interrupt: _sockets.Interrupt
+    ) -> Any:
+        if isinstance(effect, SendRequest):
+            return self._send(effect, job, interrupt)
+        if isinstance(effect, TakeSlot):
+            return _take_slot(effect, interrupt)
+        if isinstance(effect, Sleep):
+            return interrupt.sleep(effect.seconds)
+        assert mailbox is not None  # noqa: S101 - the other effects are of conversations
+        if isinstance(effect, Receive):
+            return mailbox.receive(effect.seconds)
+        if isinstance(effect, Start):
+            return mailbox.start(effect.job, effect.flow)
+        if isinstance(effect, Cancel):
+            return mailbox.cancel(effect.job)
+        assert isinstance(effect, Post)  # noqa: S101 - there are no others
+        return mailbox.post(effect.event)
 
-    def _exchange(self, step: Exchange, line: Line | None) -> Answer | Failure:
-        client = self._clients.get(streams=step.streaming)
-        request = build(client, step)
-        with ExitStack() as until_read:
+    def _send(
+        self, effect: SendRequest, job: _Job | None, interrupt: _sockets.Interrupt
+    ) -> Response | TransportFailure:
+        client = self._clients.get(streams=effect.streaming)
+        request = build(client, effect)
+        status: int | None = None
+        with ExitStack() as until_read, _sockets.operation(effect.seconds, interrupt) as operation:
             try:
-                with _sockets.limited_to(step.seconds):
-                    response = client.send(request, stream=True, follow_redirects=False)
-                    until_read.callback(response.close)
-                    if line is not None and step.stays_open(response.status_code, response.headers):
-                        has_begun(request)
-                        line.hold(response)
-                        until_read.pop_all()
-                        return Answer(response.status_code, response.headers, is_stream=True)
-                    content = b"".join(step.within(time.monotonic, response.iter_bytes()))
-                return Answer(response.status_code, response.headers, content)
+                response = client.send(request, stream=True, follow_redirects=False)
+                until_read.callback(response.close)
+                status = response.status_code
+                if job is not None and effect.stays_open(status, response.headers):
+                    has_begun(request)
+                    job.response = response
+                    until_read.pop_all()
+                    return Response(status, response.headers, is_stream=True)
+                content = b"".join(effect.within(time.monotonic, response.iter_bytes()))
+                return Response(status, response.headers, content)
+            except _sockets.InterruptedJobError:
+                raise
             except Exception as error:  # noqa: BLE001 - as above
-                return failure(error)
+                return failure(error, status, stale=operation.stale)
+
+
+def _take_slot(effect: TakeSlot, interrupt: _sockets.Interrupt) -> bool:
+    effect.slot.join(interrupt.wake)
+    try:
+        while isinstance(wait := effect.slot.ask(time.monotonic(), effect.until), float):
+            interrupt.wait(wait)
+        return wait
+    finally:
+        effect.slot.leave()

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from featherhq import _arguments
-from featherhq._deliveries import Deliveries
+from featherhq._core.limit import RateLimit
+from featherhq._core.retry import Deadline
 from featherhq._errors import ConfigurationError, one_line
-from featherhq._limit import RateLimit
-from featherhq._retry import Deadline
+from featherhq._threads.experience import Experience
+from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
 
 DEFAULT_BASE_URL: Final = "https://prod.featherhq.com"
@@ -88,7 +89,8 @@ class Settings:
     limit: RateLimit | None
     headers: Mapping[str, str] = field(repr=False)
     user_agent: str
-    deliveries: Deliveries = field(factory=Deliveries, repr=False)
+    ledger: SendLedger = field(factory=SendLedger, repr=False)
+    experience: Experience = field(factory=Experience, repr=False)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
@@ -148,7 +150,7 @@ class Settings:
             InvalidArgumentError: it is no number of seconds above 0.
         """
         seconds = self.timeout if timeout is None else _arguments.seconds("timeout", timeout)
-        return Deadline(self.clock() + seconds)
+        return Deadline(self.clock() + seconds, seconds)
 
 
 def _limit(requests_a_second: object) -> RateLimit | None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import socket
 import ssl
-from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import httpx
 
-from featherhq._errors import ConfigurationError, InvalidArgumentError
-from featherhq._steps import Failure
+from featherhq._core.effects import TransportFailure
+from featherhq._errors import ConfigurationError, InvalidArgumentError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featherhq._steps import Exchange
+    from featherhq._core.effects import SendRequest
 
 # Bytes that h11 and aiohttp quote in their errors, to the end.
 _QUOTED: Final = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
@@ -26,7 +24,9 @@ Client = TypeVar("Client", bound=httpx.Client | httpx.AsyncClient)
 
 # Calls are many and short, streams few and long. Streams have connections of their own, as many as
 # there are streams, so that open ones never keep a call waiting.
-_CALLS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+# Seconds: less than the five after which common servers (Node.js, uvicorn) close an idle connection.
+_KEEPALIVE: Final = 4.0
+_CALLS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE)
 _STREAMS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 # httpx's errors that say that no request can have reached the server. What is not here may have.
@@ -59,6 +59,9 @@ class Clients(Generic[Client]):
         kind: What it has to be.
         make: Makes one of our own, from what the constructors of `kind` take.
 
+    Attributes:
+        are_ours: Whether none was handed in.
+
     Raises:
         InvalidArgumentError: the one that was handed in is of another kind.
     """
@@ -69,6 +72,7 @@ class Clients(Generic[Client]):
                 f"http_client: expected an httpx.{kind.__name__}, got {type(given).__name__}",
                 hint="Feather takes an httpx.Client, AsyncFeather an httpx.AsyncClient.",
             )
+        self.are_ours = given is None
         self._given = given
         self._make = make
         self._own: dict[bool, Client] = {}
@@ -116,7 +120,7 @@ class Clients(Generic[Client]):
         )
 
 
-def build(client: httpx.Client | httpx.AsyncClient, step: Exchange) -> httpx.Request:
+def build(client: httpx.Client | httpx.AsyncClient, step: SendRequest) -> httpx.Request:
     """The httpx request of a step.
 
     Raises:
@@ -144,34 +148,27 @@ def has_begun(request: httpx.Request) -> None:
     request.extensions["timeout"]["read"] = None
 
 
-def wake(response: httpx.Response) -> bool:
-    """End the wait of a thread that reads a stream; closing the socket would not. Whether that can be done.
-
-    Not over an `http_client=` of another kind, nor where the connection is shared (HTTP/2).
-    """
-    connection = response.extensions.get("network_stream")
-    raw = None if connection is None else connection.get_extra_info("socket")
-    if not isinstance(raw, socket.socket) or not response.http_version.startswith("HTTP/1"):
-        return False
-    with suppress(OSError):
-        # Past the TLS layer, which the other thread is using.
-        socket.socket.shutdown(raw, socket.SHUT_RDWR)
-    return True
-
-
-def failure(error: Exception) -> Failure:
+def failure(error: Exception, status_code: int | None = None, *, stale: bool = False) -> TransportFailure:
     """What an error of httpx, or of what lies below it, means.
+
+    Args:
+        error: The error.
+        status_code: The status, where the head of an answer had come.
+        stale: Whether the connection was one used before, on which no byte had come.
 
     The error itself goes no further: it holds the request, and with it the key.
     """
     what = next((reason for kinds, reason in _REASONS if isinstance(error, kinds)), type(error).__name__)
     # What a parser could not read may be anything, and hold the key.
-    detail = _QUOTED.sub("", str(error))
-    return Failure(
+    detail = one_line(_QUOTED.sub("", str(error)))
+    timed_out = isinstance(error, httpx.TimeoutException | TimeoutError)
+    return TransportFailure(
         sent=not isinstance(error, _NEVER_SENT),
-        timed_out=isinstance(error, httpx.TimeoutException | TimeoutError),
+        timed_out=timed_out,
         reason=f"{what}: {detail}" if detail and detail != "timed out" else what,
         cause=_root(error),
+        status_code=status_code,
+        stale=stale and not timed_out,
     )
 
 

@@ -46,10 +46,12 @@ class EventDecoder:
 
     Attributes:
         retry: Milliseconds to wait before a reconnection, where the stream has asked for it.
+        comments: How many comments have come, which servers send as heartbeats.
     """
 
     def __init__(self) -> None:
         self.retry: int | None = None
+        self.comments = 0
         self._line = bytearray()
         self._at_start = True
         self._after_cr = False
@@ -106,7 +108,8 @@ class EventDecoder:
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry = int(value)
         elif not name:
-            # A comment; a stream that heartbeats all day must not grow into an event that is too large.
+            self.comments += 1
+            # A stream that heartbeats all day must not grow into an event that is too large.
             self._size -= len(line)
         return None
 

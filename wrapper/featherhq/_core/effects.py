@@ -1,8 +1,12 @@
-"""The language between the core, which decides, and the pumps, which act.
+"""The language between flows, which decide, and runners, which act.
 
-What a call does is written once, as a generator (a *plan*) that yields steps and is sent back what came of
-them. A plan opens no socket, reads no clock but the one it is given, and does not know whether a thread or a task runs
-it. The two pumps (`_pump.py`, `_async_pump.py`) take one step after the other and decide nothing.
+What a call or a conversation does is written once, as a generator (a *flow*). It yields *effects* and is sent back
+what came of each: `response = yield from SendRequest(…)`. A flow opens no socket, reads no clock but the one it is
+given, and does not know whether a thread or a task runs it. The two runners (`_pump.py`, `_async_pump.py`) perform one
+effect after the other and decide nothing.
+
+A conversation has a *mailbox* besides. Its stream and its looks into the history run in the background, as *jobs*, and
+post what happens to them as *events*. So a wait for one of them never keeps the others from being heard.
 """
 
 from __future__ import annotations
@@ -11,45 +15,72 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import define, field, frozen
 
 from featherhq._errors import ResponseDecodeError
 
+if TYPE_CHECKING:
+    from featherhq._core.limit import Slot
+
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _EVENT_STREAM: Final = "text/event-stream"
 # A call that waits this long for one of its own connections has met a leak, and had better say so.
 _LONGEST_POOL_WAIT: Final = 5.0
-# Chunks of a stream that are read ahead of whom they are for; then the server has to wait.
+# Chunks of a stream that are read ahead of whoever they are for; then the server has to wait.
 READ_AHEAD: Final = 256
 # The socket's own timeouts end a call cleanly; the cut that cancels it comes this much later, in seconds.
 _GRACE: Final = 0.05
 
 
+class Effect(Generic[T_co]):
+    """Something that a flow wants done. `yield from` gives what came of it, with its type."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Effect[Any], Any, T_co]:
+        return (yield self)  # type: ignore[no-any-return]
+
+
+Flow = Generator[Effect[Any], Any, T]
+"""A flow whose end gives a `T`."""
+
+
 @frozen
-class Sleep:
-    """Wait. Gives `None`."""
+class Sleep(Effect[None]):
+    """Wait.
+
+    Attributes:
+        seconds: How long.
+    """
 
     seconds: float
 
 
 @frozen
-class Pause:
-    """Wait, but not after the line that holds the stream is closed. Gives whether it is."""
+class TakeSlot(Effect[bool]):
+    """Wait in the line of the rate limit for a slot. Gives whether there was one in time.
 
-    seconds: float
+    Attributes:
+        slot: What to ask, as often as it says.
+        until: The moment of the monotonic clock, in seconds, by which the slot has to come.
+    """
+
+    slot: Slot
+    until: float
 
 
 @frozen
-class Exchange:
-    """Send a request. Gives an `Answer`, or a `Failure`.
+class SendRequest(Effect["Response | TransportFailure"]):
+    """Send a request. Gives a `Response`, or a `TransportFailure`.
 
     Attributes:
         request: What `httpx.Client.build_request` takes: `method`, `url`, `headers`, `json`, `params`…
         seconds: How long it may take in all.
-        streaming: Whether the answer may be an event stream, to be left open; one that was open before is closed.
+        streaming: Whether the answer may be an event stream, to be left open for the job that runs this flow.
     """
 
     request: Mapping[str, Any]
@@ -64,7 +95,7 @@ class Exchange:
 
     @property
     def cut(self) -> float:
-        """Seconds until the exchange is cut, whatever it is doing."""
+        """Seconds until the request is cut, whatever it is doing."""
         return self.seconds + _GRACE
 
     def within(self, clock: Callable[[], float], chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -82,51 +113,157 @@ class Exchange:
 
 
 @frozen
-class ReadStream:
-    """Read what the open stream has next. Gives bytes, `b""` at its end, a `Failure`, or `None` after a silence."""
+class Start(Effect[None]):
+    """Run a flow in the background. What becomes of it comes as events of this job's.
+
+    Attributes:
+        job: Its name. A job of the same name that still runs is cancelled.
+        flow: The flow. Where it leaves a stream open, the stream's chunks follow as events, and its end.
+    """
+
+    job: str
+    flow: Flow[Any]
+
+
+@frozen
+class Cancel(Effect[None]):
+    """End a job, if it still runs, and close its stream. No more of its events come.
+
+    Attributes:
+        job: Its name.
+    """
+
+    job: str
+
+
+@frozen
+class Receive(Effect["Event | None"]):
+    """Take the next event out of the mailbox. Gives `None` where none comes in time.
+
+    Attributes:
+        seconds: How long to wait for one.
+    """
 
     seconds: float
 
 
 @frozen
-class HangUp:
-    """Close the stream. Gives `None`."""
+class Post(Effect[None]):
+    """Put an event into the mailbox, for whoever reads the conversation.
 
+    Attributes:
+        event: The event.
+    """
 
-Step = Sleep | Pause | Exchange | ReadStream | HangUp
-Plan = Generator[Step, Any, T]
-"""A plan whose end gives a `T`."""
+    event: Event
 
 
 @frozen
-class Failure:
-    """No answer came.
+class JobDone:
+    """A job's flow has ended.
+
+    Attributes:
+        job: The job's name.
+        outcome: What the flow gave, or the error that it raised.
+    """
+
+    job: str
+    outcome: Any
+
+
+@frozen
+class Chunk:
+    """A stream has brought something.
+
+    Attributes:
+        job: The name of the job that reads it.
+        data: What it has brought.
+        at: When, on the monotonic clock, in seconds.
+    """
+
+    job: str
+    data: bytes
+    at: float
+
+
+@frozen
+class Ended:
+    """A stream has ended.
+
+    Attributes:
+        job: The name of the job that read it.
+        reason: Why, in a few words.
+        at: When, on the monotonic clock, in seconds.
+    """
+
+    job: str
+    reason: str
+    at: float
+
+
+@frozen
+class Accepted:
+    """A message of this conversation was accepted.
+
+    Attributes:
+        message_id: Its id.
+        began: When its last attempt began, on the monotonic clock, in seconds. What was heard before is no reply.
+        server_time: The server's time then, in seconds since 1970, or `None` where it is not known.
+    """
+
+    message_id: str
+    began: float
+    server_time: float | None
+
+
+@frozen
+class Closed:
+    """The conversation was closed.
+
+    Attributes:
+        with_client: Whether it was the client that was closed, and the conversation with it.
+    """
+
+    with_client: bool
+
+
+Event = JobDone | Chunk | Ended | Accepted | Closed
+
+
+@frozen
+class TransportFailure:
+    """No usable answer came.
 
     Attributes:
         sent: Whether the server may have seen the request. `False` only where it cannot have.
         timed_out: Whether it ended because time was up.
         reason: What happened, in a few words.
         cause: The operating system's error, where there is one.
+        status_code: The status, where the head of an answer had come.
+        stale: Whether it was a connection used before, and closed without a byte of an answer.
     """
 
     sent: bool
     timed_out: bool
     reason: str
     cause: BaseException | None = None
+    status_code: int | None = None
+    stale: bool = False
 
 
 @define
-class Answer:
+class Response:
     """An answer to a request; also what the generated functions read in place of an `httpx.Response`.
 
     Attributes:
         status_code: The HTTP status.
         headers: Its headers; looking one up minds no case.
         content: The body; empty for a stream.
-        is_stream: Whether it is a stream that was left open, for `ReadStream`.
+        is_stream: Whether it is a stream that was left open, for whoever started the job.
         method: The method of the request. This and the next two are for the errors that may follow.
         url: Its URL without the query.
         attempts: How many requests it took.
+        began: When the attempt began, on the monotonic clock, in seconds.
         secret: The key that was sent, to be struck out of whatever is shown.
     """
 
@@ -137,6 +274,7 @@ class Answer:
     method: str = ""
     url: str = ""
     attempts: int = 0
+    began: float = 0.0
     secret: str = field(default="", repr=False)
 
     @property
@@ -190,7 +328,7 @@ class Answer:
             f"{self.method} {self.url}: {self.status_code}, but with {found}",
             status_code=self.status_code,
             body=self.body,
-            hint="`body` holds what came. Feather did what was asked: do not repeat it unseen. If it comes from "
+            hint="`body` holds what came. A success was announced: do not repeat it unseen. If it comes from "
             "Feather and not from a proxy, its contract has changed: look for a newer featherhq.",
             method=self.method,
             url=self.url,
@@ -201,23 +339,23 @@ class Answer:
 class _Object(dict[str, Any]):
     """A JSON object that objects to being read as an array."""
 
-    def __init__(self, data: dict[str, Any], answer: Answer) -> None:
+    def __init__(self, data: dict[str, Any], response: Response) -> None:
         super().__init__(data)
-        self._answer = answer
+        self._response = response
 
     def __iter__(self) -> Any:
         # `dict(this)` asks for `keys()`, and does not come by here; `for item in this` does.
-        raise self._answer.not_as_promised("a JSON object where the contract has an array")
+        raise self._response.not_as_promised("a JSON object where the contract has an array")
 
 
 class _Array(list[Any]):
     """A JSON array that objects to being read as an object."""
 
-    def __init__(self, data: list[Any], answer: Answer) -> None:
+    def __init__(self, data: list[Any], response: Response) -> None:
         super().__init__(data)
-        self._answer = answer
+        self._response = response
 
     @property
     def keys(self) -> Any:
         # `dict(this)` asks for `keys` before anything else.
-        raise self._answer.not_as_promised("a JSON array where the contract has an object")
+        raise self._response.not_as_promised("a JSON array where the contract has an object")

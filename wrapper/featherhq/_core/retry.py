@@ -1,8 +1,8 @@
-"""Whether a request is repeated, and when. Pure: no sockets, no clock of its own, no httpx.
+"""Whether a request is repeated, and when; and what its outcome says of the server's work. Pure.
 
 The rule is one sentence: a request is repeated where that is safe and fits the deadline. Safe is what never
-reached the server, what it refused before any work, and, for methods that may be repeated, what became of
-nobody knows what.
+reached the server, what it refused before any work, and, for methods that may be repeated, what has an unknown
+outcome.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, frozen
 
+from featherhq._core.effects import Response, TransportFailure
 from featherhq._errors import (
     APIConnectionError,
     APITimeoutError,
@@ -25,7 +26,6 @@ from featherhq._errors import (
     one_line,
     phrase,
 )
-from featherhq._steps import Answer, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LONGEST_ATTEMPT: Final = 20.0
 """Seconds that one attempt may take, so that a long deadline leaves time for others."""
 
-# What an attempt to send a message leaves of a call's time, to find out what became of it.
+# What an attempt to send a message leaves of a call's time, to find out what became of it: seconds, and a part.
 _LONGEST_RESERVE: Final = 3.0
 _RESERVED_PART: Final = 1 / 3
 
@@ -48,13 +48,19 @@ _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 # 520 to 527 and 530 are Cloudflare's: something between us and Feather failed, and who knows how far it got.
 _UNKNOWN: Final = frozenset({408, 500, 502, 503, 504, *range(520, 530), 530})
 
-# Of those, the ones that say that whoever was at work on the request no longer is.
-_FINISHED: Final = frozenset({500, 502, 503, 520, 521, 522, 523, 525, 526, 527, 530})
+# Of those, the ones that say that whoever was at work on the request probably no longer is.
+_PROBABLY_DONE: Final = frozenset({500, 502, 503, 520, 521, 522, 523, 525, 526, 527, 530})
+
+# What the contract's own 500 says in its body.
+_OWN_CODE: Final = "INTERNAL_SERVER_ERROR"
+
+# Seconds within which a connection that had been idle, and that the server had closed meanwhile, shows it.
+_STALE_WITHIN: Final = 1.0
 
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """What became of a request."""
 
     DONE = auto()
@@ -64,11 +70,28 @@ class Fate(Enum):
     DENIED = auto()
 
 
+class ServerWork(Enum):
+    """Whether the server may still be at work on a request of unknown outcome."""
+
+    DONE = auto()
+    """It is proven that it is not."""
+    PROBABLY_DONE = auto()
+    """A connection was lost, or a proxy gave up: the server may go on for a few seconds all the same."""
+    PERHAPS = auto()
+    """Nobody can tell."""
+
+
 @frozen
 class Deadline:
-    """A moment of the monotonic clock, in seconds, that a call does not outlive."""
+    """A moment of the monotonic clock, in seconds, that a call does not outlive.
+
+    Attributes:
+        at: The moment.
+        seconds: How long the call had when it began.
+    """
 
     at: float
+    seconds: float = math.inf
 
     def remaining(self, now: float) -> float:
         """Seconds left; never less than 0."""
@@ -79,8 +102,13 @@ class Deadline:
         return min(LONGEST_ATTEMPT, self.remaining(now))
 
     def reserved(self, now: float) -> Deadline:
-        """A deadline that leaves some time to find out what became of the attempt."""
+        """A deadline for an attempt begun now, that leaves some time to find out what became of it."""
         return Deadline(self.at - min(_LONGEST_RESERVE, self.remaining(now) * _RESERVED_PART))
+
+    @property
+    def last_start(self) -> float:
+        """The last moment at which to let a message out, with enough time left to learn its fate."""
+        return self.at - min(_LONGEST_RESERVE, self.seconds * _RESERVED_PART)
 
     def share(self, now: float, part: float) -> Deadline:
         """A deadline of its own for something that must not use up the whole."""
@@ -88,25 +116,29 @@ class Deadline:
 
 
 @frozen
-class Again:
+class RetryAfter:
     """Repeat the request after so many seconds."""
 
     delay: float
 
 
 @frozen
-class GiveUp:
+class Stop:
     """Do not repeat the request.
 
     Attributes:
         error: What to raise.
-        fate: What became of the last attempt.
-        finished: Whether the server is done with it, so that what has not happened by now will not.
+        outcome: What became of the last attempt.
+        work: Whether the server may still be at work on it.
+        began: When the last attempt began, on the monotonic clock, in seconds.
+        announced: Whether a success was announced, and only its body did not come or cannot be read.
     """
 
     error: FeatherError
-    fate: Fate
-    finished: bool = True
+    outcome: Outcome
+    work: ServerWork = ServerWork.DONE
+    began: float = math.inf
+    announced: bool = False
 
 
 def backoff(failures: int, random: Callable[[], float], longest: float = _LONGEST_DELAY) -> float:
@@ -114,29 +146,42 @@ def backoff(failures: int, random: Callable[[], float], longest: float = _LONGES
     return min(_FIRST_DELAY * 2.0 ** min(failures, _ENOUGH_DOUBLINGS), longest) * (1 - _JITTER * random())
 
 
-def fate_of(outcome: Answer | Failure, retry_after: float | None) -> Fate:
-    """What became of a request, told from its outcome alone."""
-    if isinstance(outcome, Failure):
-        return Fate.UNKNOWN if outcome.sent else Fate.NEVER_SENT
-    if _is_success(outcome):
-        return Fate.DONE
-    status = outcome.status_code
+def outcome_of(result: Response | TransportFailure, retry_after: float | None) -> Outcome:
+    """What became of a request, told from its result alone."""
+    if isinstance(result, TransportFailure):
+        return Outcome.UNKNOWN if result.sent else Outcome.NEVER_SENT
+    if _is_success(result):
+        return Outcome.DONE
+    status = result.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Fate.REFUSED
+        return Outcome.REFUSED
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None:
-        return Fate.REFUSED
-    return Fate.UNKNOWN if status in _UNKNOWN else Fate.DENIED
+        return Outcome.REFUSED
+    return Outcome.UNKNOWN if status in _UNKNOWN else Outcome.DENIED
 
 
-def _is_success(answer: Answer) -> bool:
-    return HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES
+def work_of(result: Response | TransportFailure, took: float) -> ServerWork:
+    """Whether the server may still be at work on a request of unknown outcome.
+
+    Args:
+        result: What came of it.
+        took: How many seconds that took.
+    """
+    if isinstance(result, TransportFailure):
+        if result.timed_out:
+            return ServerWork.PERHAPS
+        stale = result.stale and took < _STALE_WITHIN
+        return ServerWork.DONE if stale else ServerWork.PROBABLY_DONE
+    if result.status_code not in _PROBABLY_DONE:
+        return ServerWork.PERHAPS
+    body = result.body
+    own = result.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and isinstance(body, dict)
+    return ServerWork.DONE if own and body.get("code") == _OWN_CODE else ServerWork.PROBABLY_DONE  # type: ignore[attr-defined]
 
 
-def is_finished(outcome: Answer | Failure) -> bool:
-    """Whether the server is done with a request of unknown fate. After a timeout it may still be at work on it."""
-    if isinstance(outcome, Failure):
-        return not outcome.timed_out
-    return outcome.status_code in _FINISHED
+def _is_success(result: Response | TransportFailure) -> bool:
+    """Whether a success was announced; of a failure, that is a head whose body did not come."""
+    return result.status_code is not None and HTTPStatus.OK <= result.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
 def read_retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
@@ -177,10 +222,13 @@ class Retry:
     Attributes:
         method: The HTTP method, in capitals.
         url: The URL without its query.
-        max_retries: Attempts after the first.
+        max_retries: Attempts after the first. What the rate limit refused (429) does not count, unless it is 0.
         deadline: When the call ends.
         random: Gives a number from 0 to 1, for the jitter.
+        reserving: Whether each attempt leaves some of the time, to find out what became of it.
+        seconds: Where given, the deadline is so long after the rate limit has let the first attempt out.
         attempts: How many were made.
+        limited: How many of them were refused by the rate limit.
     """
 
     method: str
@@ -188,14 +236,20 @@ class Retry:
     max_retries: int
     deadline: Deadline
     random: Callable[[], float]
+    reserving: bool = False
+    seconds: float | None = None
     attempts: int = 0
+    limited: int = 0
 
-    def next(self, outcome: Answer | Failure, now: float, wall_time: float) -> Again | GiveUp | None:
+    def next(
+        self, result: Response | TransportFailure, began: float, now: float, wall_time: float
+    ) -> RetryAfter | Stop | None:
         """What to do after an attempt.
 
         Args:
-            outcome: What came of it.
-            now: The time on the monotonic clock, in seconds.
+            result: What came of it.
+            began: When it began, and
+            now: the time, on the monotonic clock, in seconds.
             wall_time: The time in seconds since 1970.
 
         Returns:
@@ -203,19 +257,24 @@ class Retry:
         """
         self.attempts += 1
         retry_after = None
-        if isinstance(outcome, Answer) and not _is_success(outcome):
-            retry_after = read_retry_after(outcome.headers, wall_time)
-        fate = fate_of(outcome, retry_after)
-        if fate is Fate.DONE:
+        if isinstance(result, Response) and not _is_success(result):
+            retry_after = read_retry_after(result.headers, wall_time)
+        outcome = outcome_of(result, retry_after)
+        if outcome is Outcome.DONE:
             return None
-        safe = fate in {Fate.NEVER_SENT, Fate.REFUSED} or (fate is Fate.UNKNOWN and self.method in _REPEATABLE)
-        delay = self._backoff() if retry_after is None else retry_after
-        if safe and self.attempts <= self.max_retries and delay < self.deadline.remaining(now):
-            return Again(delay)
-        return GiveUp(self._error(outcome, retry_after), fate, is_finished(outcome))
+        limited = result.status_code == HTTPStatus.TOO_MANY_REQUESTS and self.max_retries > 0
+        self.limited += limited
+        safe = outcome in {Outcome.NEVER_SENT, Outcome.REFUSED}
+        safe = safe or (outcome is Outcome.UNKNOWN and self.method in _REPEATABLE)
+        failures = self.limited if limited else self._counted
+        delay = backoff(failures - 1, self.random) if retry_after is None else retry_after
+        if safe and (limited or self._may_go_on) and now + delay < self.last_start:
+            return RetryAfter(delay)
+        work = work_of(result, now - began)
+        return Stop(self._error(result, outcome, retry_after), outcome, work, began, _is_success(result))
 
-    def out_of_turns(self, rate: float, pace: float) -> GiveUp:
-        """The end of a call that its client's own rate limit leaves no time for.
+    def no_slot(self, rate: float, pace: float) -> Stop:
+        """The end of a call for which its client's own rate limit has no slot in time.
 
         Args:
             rate: The limit, in requests a second.
@@ -224,7 +283,7 @@ class Retry:
         slowed = "" if pace >= rate else f", slowed down to {pace:.2g} after 429s,"
         error = APITimeoutError(
             f"{self.method} {self.url}: not sent, since this client's limit of {rate:g} requests a second{slowed} "
-            f"has no turn free before the deadline ({self._count()})",
+            f"has no slot free before the deadline ({self._count()})",
             hint="Raise timeout=, or rate_limit= if your plan allows more requests a second."
             if pace >= rate
             else "Do other processes share this key? Give each its part in rate_limit=; or raise timeout=.",
@@ -232,7 +291,8 @@ class Retry:
             url=self.url,
             attempts=self.attempts,
         )
-        return GiveUp(error, Fate.NEVER_SENT)
+        error.delivered = False
+        return Stop(error, Outcome.NEVER_SENT)
 
     def once_more(self, now: float, looked: float) -> float | None:
         """Seconds to wait before a message that is known not to have arrived is sent again; `None` for not at all.
@@ -241,21 +301,40 @@ class Retry:
             now: The time on the monotonic clock, in seconds.
             looked: Seconds that it was looked for, and that have to be left to find out what becomes of the next.
         """
-        delay = max(0.0, self._backoff() - looked)
-        fits = delay + looked < self.deadline.remaining(now)
-        return delay if self.attempts <= self.max_retries and fits else None
+        delay = max(0.0, backoff(self._counted - 1, self.random) - looked)
+        fits = now + delay < self.last_start and delay + looked < self.deadline.remaining(now)
+        return delay if self._may_go_on and fits else None
 
-    def _backoff(self) -> float:
-        return backoff(self.attempts - 1, self.random)
+    @property
+    def last_start(self) -> float:
+        """The last moment at which an attempt may begin."""
+        return self.deadline.last_start if self.reserving else self.deadline.at
+
+    def seconds_for(self, began: float) -> float:
+        """Seconds that an attempt begun then may take."""
+        if self.seconds is not None and not self.attempts:
+            self.deadline = Deadline(began + self.seconds)
+        return (self.deadline.reserved(began) if self.reserving else self.deadline).attempt(began)
+
+    @property
+    def _counted(self) -> int:
+        return self.attempts - self.limited
+
+    @property
+    def _may_go_on(self) -> bool:
+        return self._counted <= self.max_retries
 
     def _count(self) -> str:
         return "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
 
-    def _error(self, outcome: Answer | Failure, retry_after: float | None) -> FeatherError:
-        if isinstance(outcome, Failure):
-            return self._no_answer(outcome)
-        headers = {name.lower(): outcome.redact(value) for name, value in outcome.headers.items()}
-        status, body = outcome.status_code, outcome.body
+    def _error(self, result: Response | TransportFailure, outcome: Outcome, retry_after: float | None) -> FeatherError:
+        error = self._no_answer(result) if isinstance(result, TransportFailure) else self._not_done(result, retry_after)
+        error.delivered = None if outcome is Outcome.UNKNOWN else False
+        return error
+
+    def _not_done(self, response: Response, retry_after: float | None) -> FeatherError:
+        headers = {name.lower(): response.redact(value) for name, value in response.headers.items()}
+        status, body = response.status_code, response.body
         said = body if isinstance(body, dict) else {}
         code, message = said.get("code"), said.get("message")
         code = code if isinstance(code, str) and code else None
@@ -278,7 +357,7 @@ class Retry:
             attempts=self.attempts,
         )
 
-    def _no_answer(self, failure: Failure) -> FeatherError:
+    def _no_answer(self, failure: TransportFailure) -> FeatherError:
         kind = APITimeoutError if failure.timed_out else APIConnectionError
         hint = (
             "Nothing reached Feather. Check the network, DNS, proxies (HTTPS_PROXY) and base_url."

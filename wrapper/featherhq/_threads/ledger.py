@@ -2,7 +2,8 @@
 
 The API has no idempotency key, so a message is recognised by its thread, its text, its direction and its time on
 the server's clock. Equal texts are told apart by counting: a message that had an answer, that was found by
-another call, or that was listed before a call began, cannot be that call's. Pure but for its lock.
+another call, or that was listed before a call began, cannot be that call's. That a message is *absent* is said only
+where nothing in the list is unexplained: servers alter texts, and clocks disagree. Pure but for its lock.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 CLOCK_SLACK: Final = 2.0
 """Seconds by which clocks within the server may differ, and by which a time cut to whole seconds falls short."""
 
+NEARLY: Final = 600.0
+"""Seconds below the floor within which an equal text, that nobody has claimed, may be the message all the same."""
+
 # What is older than this, in seconds, lies before any time at which a call that is begun now could match it.
 _REMEMBERED: Final = 30.0
 # More than a client can send within the slack. Whoever is so fast need not remember the rest: what is not known any
@@ -31,8 +35,8 @@ _REMEMBERED: Final = 30.0
 _MOST_REMEMBERED: Final = 8_000
 
 
-class Verdict(Enum):
-    """What a look into the history says of a message of unknown fate, where it is not found there."""
+class Match(Enum):
+    """What a list says of a message of unknown outcome that is not found in it."""
 
     ABSENT = auto()
     UNSURE = auto()
@@ -46,6 +50,8 @@ class Sending:
         thread_id: Its thread.
         text: Its text, in the form in which texts are compared.
         began: When its sending began, in seconds of the monotonic clock.
+        floor: The server's time then, in seconds since 1970, less some slack: what is older is not this message.
+            `None` before the server has told its time. It stays as it is, whatever becomes of clocks later.
         waiting: Whether an answer to it may still come.
         finished: Whether the server is known to be done with it.
     """
@@ -53,13 +59,14 @@ class Sending:
     thread_id: str
     text: str
     began: float
+    floor: float | None
     waiting: bool = True
     finished: bool = False
 
 
 @define(eq=False, weakref_slot=False)
 class _Known:
-    """A message that was confirmed, found or listed: since when, whether it is some call's, and when that began.
+    """A message that was confirmed, found or listed: since when, and of which call, if any.
 
     There may be many thousands of these, so that every byte counts.
     """
@@ -68,19 +75,25 @@ class _Known:
     message_id: str
     since: float
     began: float | None = None
+    floor: float | None = None
 
 
-class Deliveries:
+class SendLedger:
     """Shared by all calls of a client and its views.
 
     Attributes:
         offset: What to add to the monotonic clock for the server's time in seconds since 1970, at the least: a date
             is cut to whole seconds, and was on its way for a while. `None` before the server has told its time.
+        longest_lag: How many seconds after it was confirmed a message was first seen in a list, where an earlier list
+            had lacked it; the longest of these.
     """
 
     def __init__(self) -> None:
         self.offset: float | None = None
+        self.longest_lag = 0.0
         self._lock = Lock()
+        # Ids of confirmed messages that a list did not show yet.
+        self._lacking: set[str] = set()
         # Those under way, in the order in which they began.
         self._open: dict[Sending, None] = {}
         self._known: dict[str, dict[str, _Known]] = {}
@@ -96,11 +109,14 @@ class Deliveries:
             # The highest is the nearest to the truth, but for a server whose clock was set back.
             if self.offset is None or least > self.offset or least < self.offset - CLOCK_SLACK:
                 self.offset = least
+            for sending in self._open:
+                if sending.floor is None:
+                    sending.floor = self.floor(sending.began)
 
     @contextmanager
     def sending(self, thread_id: str, text: str, now: float) -> Iterator[Sending]:
         """A message is under way within the block."""
-        begun = Sending(thread_id, _comparable(text), now)
+        begun = Sending(thread_id, _comparable(text), now, self.floor(now))
         with self._lock:
             self._open[begun] = None
         try:
@@ -112,7 +128,7 @@ class Deliveries:
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""
         with self._lock:
-            self._learn(_Known(sending.thread_id, message_id, now, sending.began))
+            self._learn(_Known(sending.thread_id, message_id, now, sending.began, sending.floor))
 
     def saw(self, thread_id: str, messages: Iterable[Message], now: float) -> None:
         """Messages were listed or streamed: no call that begins from now on can have sent one of them."""
@@ -126,63 +142,67 @@ class Deliveries:
         with self._lock:
             return {message_id: known.since for message_id, known in self._known.get(thread_id, {}).items()}
 
+    def server_time(self, now: float) -> float | None:
+        """The server's time at a moment of the monotonic clock, in seconds since 1970, or `None` if it is not known."""
+        return None if self.offset is None else now + self.offset
+
     def floor(self, began: float) -> float | None:
         """The server's time, in seconds since 1970, before which nothing can belong to what began then."""
         return None if self.offset is None else began + self.offset - CLOCK_SLACK
 
-    def find(self, sending: Sending, listed: Sequence[Message], now: float, *, complete: bool) -> Message | Verdict:
+    def find(self, sending: Sending, listed: Sequence[Message], now: float) -> Message | Match:
         """The message of a call in a history that was just listed.
 
         Args:
             sending: The call's.
-            listed: What was listed.
+            listed: What was listed, back to `NEARLY` below the call's floor at the least.
             now: The time on the monotonic clock.
-            complete: Whether all is there that the server made since the call began.
 
         Returns:
             The message, which then is this call's; or why there is none.
         """
-        floor = self.floor(sending.began)
         with self._lock:
             theirs = self._known.get(sending.thread_id, {})
-            clock_holds = floor is not None
-            equal = []
+            rivals = [other for other in self._open if other is not sending and other.thread_id == sending.thread_id]
+            equals = [other for other in rivals if other.text == sending.text]
+            explained = {other.text for other in rivals} - {sending.text}
+            recent, unsure = [], self._note_lag(theirs, listed, now)
+            clock_holds = not any(_disagrees(theirs.get(message.id), message) for message in listed)
             for message in listed:
                 known = theirs.get(message.id)
-                at = None if message.created_at is None else message.created_at.timestamp()
-                if known is not None and known.began is not None:
-                    # One of our own, whose time we know: does the server's own clock agree?
-                    least = self.floor(known.began)
-                    clock_holds = clock_holds and (at is None or least is None or at >= least)
-                elif known is not None and known.since < sending.began:
+                mine = known is not None and (known.began is not None or known.since < sending.began)
+                if mine or message.direction == OUTBOUND:
                     continue
-                elif message.direction != OUTBOUND and _comparable(message.text) == sending.text:
-                    equal.append((message, at))
-            recent = [message for message, at in equal if at is not None and floor is not None and at >= floor]
-            rivals = [
-                other
-                for other in self._open
-                if other is not sending and (other.thread_id, other.text) == (sending.thread_id, sending.text)
-            ]
+                text, age = _comparable(message.text), _age(message, sending.floor)
+                if text == sending.text and age is not None and age <= 0:
+                    recent.append(message)
+                elif text == sending.text:
+                    unsure = unsure or age is None or age <= NEARLY or not clock_holds
+                elif text not in explained:
+                    # It may be this one, with its text altered by the server.
+                    unsure = unsure or age is None or age <= 0
             # Where the server may still be at work on this one, what is there rather belongs to those it is done with.
-            first = 0 if sending.finished else sum(other.finished for other in rivals)
-            if len(recent) > first and not any(other.waiting for other in rivals):
-                self._learn(_Known(sending.thread_id, recent[first].id, now, sending.began))
+            first = 0 if sending.finished else sum(other.finished for other in equals)
+            if len(recent) > first and not any(other.waiting for other in equals):
+                self._learn(_Known(sending.thread_id, recent[first].id, now, sending.began, sending.floor))
                 return recent[first]
-            timeless = any(at is None for _, at in equal) or not clock_holds
-            if recent or (equal and timeless) or (complete and self._lags(sending, theirs, listed)):
-                return Verdict.UNSURE
-            return Verdict.ABSENT
+            return Match.UNSURE if recent or unsure else Match.ABSENT
 
-    def _lags(self, sending: Sending, theirs: dict[str, _Known], listed: Sequence[Message]) -> bool:
-        """Whether the list lacks what the server has confirmed: then it may lack this one too."""
+    def _note_lag(self, theirs: dict[str, _Known], listed: Sequence[Message], now: float) -> bool:
+        """Whether the list lacks what the server has confirmed: then it may lack another too.
+
+        What shows up now, and was lacking before, tells by how much it lags.
+        """
         ids = {message.id for message in listed}
-        ours = {
-            id_
-            for id_, known in theirs.items()
-            if known.began is not None and known.began >= sending.began - CLOCK_SLACK
-        }
-        return not ours <= ids
+        lags = False
+        for id_, known in theirs.items():
+            if id_ in ids and id_ in self._lacking:
+                self._lacking.discard(id_)
+                self.longest_lag = max(self.longest_lag, now - known.since)
+            elif id_ not in ids and known.began is not None:
+                self._lacking.add(id_)
+                lags = True
+        return lags
 
     def _learn(self, known: _Known) -> None:
         self._known.setdefault(known.thread_id, {})[known.message_id] = known
@@ -194,8 +214,22 @@ class Deliveries:
             # It may have become known once more, as some call's own.
             if messages.get(old.message_id) is old:
                 del messages[old.message_id]
+                self._lacking.discard(old.message_id)
             if not messages:
                 self._known.pop(old.thread_id, None)
+
+
+def _age(message: Message, floor: float | None) -> float | None:
+    """How many seconds below the floor a message was made; `None` where nobody can tell."""
+    return None if floor is None or message.created_at is None else floor - message.created_at.timestamp()
+
+
+def _disagrees(known: _Known | None, message: Message) -> bool:
+    """Whether one of our own messages, whose time we know, has another by the server's own clock."""
+    if known is None or known.began is None:
+        return False
+    age = _age(message, known.floor)
+    return age is not None and age > 0
 
 
 def _comparable(text: str) -> str:

@@ -1,0 +1,218 @@
+"""What a thread can do, each as a flow: the request from the generated code, the reading of its answer from us.
+
+Generated code is imported by whatever needs it, when it is first called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from attrs import frozen
+
+from featherhq import _arguments
+from featherhq._core.attempts import attempts, call
+from featherhq._core.retry import LONGEST_ATTEMPT, Deadline, Retry, Stop
+from featherhq._errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
+from featherhq._models import Message, read_id, read_message
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from featherhq_api.models import Thread as ThreadDetails
+
+    from featherhq._core.effects import Flow, Response
+    from featherhq._core.limit import Urgency
+    from featherhq._settings import Settings
+
+# Of a client's timeout, what the opening of a stream may take from the moment on at which the rate limit lets it out.
+_OPENING_PART: Final = 0.95
+
+LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError)
+"""Errors that another look will not mend."""
+
+
+@frozen
+class Page:
+    """A page of history, in the server's order."""
+
+    messages: list[Message]
+    next_cursor: str | None
+
+
+@frozen
+class Listing:
+    """What to list of a thread: checked once, for all of its pages."""
+
+    thread_id: str
+    direction: str | None = None
+    status: str | None = None
+    page_size: int = 100
+
+    @classmethod
+    def read(cls, thread_id: str, direction: object, status: object, page_size: object) -> Listing:
+        """A listing from a caller's arguments.
+
+        Raises:
+            InvalidArgumentError: one is not what the contract takes.
+        """
+        from featherhq_api.models import ListMessagesDirection, ListMessagesStatus
+
+        return cls(
+            thread_id,
+            _arguments.choice("direction", direction, tuple(ListMessagesDirection)),
+            _arguments.choice("status", status, tuple(ListMessagesStatus)),
+            _arguments.page_size(page_size),
+        )
+
+
+def create_thread(
+    settings: Settings, agent_id: object, metadata: object, variables: object
+) -> Flow[tuple[str, ThreadDetails]]:
+    """Make a web chat thread; its id and what Feather says of it."""
+    from featherhq_api.api.threads import create_thread as api
+    from featherhq_api.models import CreateThreadBody
+
+    given = {
+        "agentId": _arguments.identifier("agent_id", agent_id),
+        **_maps(metadata, variables),
+    }
+    request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
+    response = yield from call(settings, request, settings.deadline(None))
+    details = _thread(response)
+    thread_id = read_id(details.id)
+    if thread_id is None or not thread_id.strip("."):
+        raise response.not_as_promised("a thread without an id")
+    return thread_id, details
+
+
+def get_thread(settings: Settings, thread_id: str) -> Flow[ThreadDetails]:
+    """What Feather says of a thread."""
+    from featherhq_api.api.threads import get_thread as api
+
+    return _details(settings, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
+
+
+def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Flow[ThreadDetails]:
+    """Merge metadata and variables into a thread."""
+    from featherhq_api.api.threads import update_thread as api
+    from featherhq_api.models import UpdateThreadBody
+
+    body = UpdateThreadBody.from_dict(_maps(metadata, variables))
+    return _details(settings, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+
+
+def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[ThreadDetails]:
+    """Close a thread."""
+    from featherhq_api.api.threads import close_thread as api
+    from featherhq_api.models import CloseThreadBody
+
+    checked = _arguments.optional_text("reason", reason)
+    body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
+    return _details(settings, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+
+
+def list_messages(
+    settings: Settings, listing: Listing, cursor: str | None, deadline: Deadline, urgency: Urgency | None = None
+) -> Flow[Page]:
+    """A page of a thread's messages.
+
+    Raises:
+        ResponseDecodeError: one has no id or no text, or there is no list at all.
+    """
+    return _page((yield from call(settings, _list_request(listing, cursor), deadline, urgency)))
+
+
+def look(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
+    """As `list_messages`, once, in the background: however long it waits in the line of the rate limit."""
+    request = _list_request(listing, cursor)
+    retry = Retry("GET", settings.base_url + request["url"], 0, Deadline(math.inf), settings.random)
+    retry.seconds = LONGEST_ATTEMPT
+    result = yield from attempts(settings, request, retry.deadline, urgency=urgency, retry=retry)
+    if isinstance(result, Stop):
+        raise result.error
+    return _page(result)
+
+
+def _list_request(listing: Listing, cursor: str | None) -> dict[str, Any]:
+    from featherhq_api.api.threads import list_messages as api
+    from featherhq_api.models import ListMessagesDirection, ListMessagesStatus
+    from featherhq_api.types import UNSET
+
+    return api._get_kwargs(  # noqa: SLF001
+        in_path(listing.thread_id),
+        limit=str(listing.page_size),
+        cursor=UNSET if cursor is None else cursor,
+        direction=UNSET if listing.direction is None else ListMessagesDirection(listing.direction),
+        status=UNSET if listing.status is None else ListMessagesStatus(listing.status),
+    )
+
+
+def _page(response: Response) -> Page:
+    thread = _inside(response, "thread")
+    listed = thread.get("messages")
+    if not isinstance(listed, list):
+        raise response.not_as_promised("no list of messages")
+    messages = [read_message(item) for item in listed]
+    if None in messages:
+        raise response.not_as_promised("a message that has no id or no text")
+    pagination = thread.get("pagination")
+    following = read_id(pagination.get("nextCursor")) if isinstance(pagination, Mapping) else None
+    return Page(cast("list[Message]", messages), following)
+
+
+def open_stream(
+    settings: Settings, thread_id: str, urgency: Urgency, max_retries: int, seconds: float | None = None
+) -> Flow[Response | Stop]:
+    """Open the event stream.
+
+    Args:
+        settings: The client's.
+        thread_id: The thread's id.
+        urgency: How urgent it is.
+        max_retries: Attempts after the first.
+        seconds: How long it may take once the rate limit has let it out; by default, a little less than a call.
+    """
+    from featherhq_api.api.threads import stream_messages as api
+
+    request = api._get_kwargs(in_path(thread_id))  # noqa: SLF001
+    retry = Retry("GET", settings.base_url + request["url"], max_retries, Deadline(math.inf), settings.random)
+    retry.seconds = settings.timeout * _OPENING_PART if seconds is None else seconds
+    return attempts(settings, request, retry.deadline, urgency=urgency, streaming=True, retry=retry)
+
+
+def _maps(metadata: object, variables: object) -> dict[str, Any]:
+    checked = {
+        "metadata": _arguments.string_map("metadata", metadata),
+        "variables": _arguments.string_map("variables", variables),
+    }
+    return {name: value for name, value in checked.items() if value is not None}
+
+
+def _details(settings: Settings, request: dict[str, Any]) -> Flow[ThreadDetails]:
+    return _thread((yield from call(settings, request, settings.deadline(None))))
+
+
+def _thread(response: Response) -> ThreadDetails:
+    from featherhq_api.models import Thread as ThreadDetails
+
+    return ThreadDetails.from_dict(_inside(response, "thread"))
+
+
+def _inside(response: Response, name: str) -> dict[str, Any]:
+    """The object that an answer holds under a name.
+
+    Raises:
+        ResponseDecodeError: it holds none.
+    """
+    data = response.data()
+    inner = data.get(name) if isinstance(data, dict) else None
+    if not isinstance(inner, dict):
+        raise response.not_as_promised(f"no object {name!r} in it")
+    return inner
+
+
+def in_path(thread_id: str) -> UUID:
+    # The generated code asks for a UUID and makes a string of it; ids that Feather gave us are taken as they are.
+    return cast("UUID", thread_id)
