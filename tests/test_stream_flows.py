@@ -1,0 +1,110 @@
+"""Streams in fake time: what they ask for, how they break, and what silence costs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from model_server import status
+from test_flows import HOUR, MINUTE, Scenario, quiet
+
+__all__ = ["quiet"]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(5000, 5.0), (99_999_999, 30.0)])
+def test_a_stream_may_ask_to_wait(asked: int, kept: float) -> None:
+    """Its `retry` field is kept to, up to half a minute; what is said meanwhile comes all the same."""
+    scenario = Scenario(life=(20, 20), greeting=f"retry: {asked}\n\n".encode()).listening()
+    scenario.say(21, "meanwhile")
+    scenario.run(100)
+    first, second = scenario.server.streams[:2]
+    assert first.opened_at is not None
+    assert second.since - first.lost_at == pytest.approx(kept, abs=0.1)
+    assert scenario.chat.texts == ["meanwhile"]
+    scenario.chat.check()
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_neither_stream_nor_list(newest_first: bool) -> None:
+    """Both are tried again, each after a while that grows; what was said meanwhile comes in the end, in order."""
+    scenario = Scenario(newest_first=newest_first).listening()
+    scenario.run(5)
+    scenario.server.refuse_streams(500, seconds=10 * MINUTE)
+    scenario.server.cut()
+    scenario.server.fault("listMessages", *[status(500)] * 1000)
+    since = scenario.world.now
+    for number in range(5):
+        scenario.say(60.0 * number + 30, str(number))
+    scenario.run(10 * MINUTE)
+    assert scenario.chat.texts == []
+    cost = scenario.server.cost(since)
+    # Both every half minute, once it has grown.
+    assert 20 <= cost["streamMessages"] <= 40
+    assert 15 <= cost["listMessages"] <= 30
+    scenario.server._faults.clear()
+    scenario.run(2 * MINUTE)
+    assert scenario.chat.texts == ["0", "1", "2", "3", "4"]
+    scenario.chat.check()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mute": True}, {"stream_status": 404}, {"heartbeat": None}, {"heartbeat": 1.0}],
+    ids=["mute", "polling", "silent", "heartbeats"],
+)
+def test_an_hour_of_silence_costs_a_request_a_minute(options: dict[str, Any]) -> None:
+    """At the most, after a message that nobody answers, on a stream that lasts; without a stream, three."""
+    scenario = Scenario(life=None, **options).listening()
+    scenario.world.run_until(scenario.chat.send("hello"))
+    sent = scenario.world.now
+    scenario.run(HOUR)
+    assert scenario.cost(sent, sent + MINUTE) <= 6
+    assert scenario.cost(sent, sent + HOUR) <= (180 if "stream_status" in options else 60)
+
+
+def test_an_event_cut_at_any_byte() -> None:
+    """It comes once, over the list, and whole: also where a character of several bytes is cut in two."""
+    text = "né 💬"
+    for size in range(0, 300, 7):
+        scenario = Scenario(life=None).listening()
+        scenario.run(5)
+        (stream,) = scenario.server.open_streams()
+        row = scenario.server.say(scenario.thread_id, text, streamed=False)
+        assert stream.connection is not None
+        stream.connection.write(scenario.server._event(row)[:size])
+        scenario.world.after(0.1, partial(scenario.server.cut, scenario.thread_id))
+        scenario.run(30)
+        assert scenario.chat.texts == [text], size
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+@pytest.mark.parametrize("cut_before", [0.0, 0.3, 1.0, 3.0, 10.0])
+def test_a_reply_is_looked_for_after_a_cut_too(cut_before: float, delivered: bool) -> None:
+    """The stream was cut a while before the message, and the next one leaves out its reply: it is looked for five
+    seconds after, or twenty where streams have delivered.
+    """
+    scenario = Scenario(life=None).listening()
+    if delivered:
+        scenario.say(1, "before")
+    scenario.run(30)
+    scenario.server.cut()
+    scenario.run(cut_before + 0.1)
+    scenario.world.run_until(scenario.chat.send("hello"))
+    sent = scenario.world.now
+    scenario.say(2, "reply", streamed=False)
+    scenario.run(MINUTE)
+    assert scenario.chat.texts[-1:] == ["reply"]
+    assert scenario.chat.handed[-1].at - sent < (22 if delivered else 7)
+
+
+def test_a_stream_that_brings_nothing_is_given_up() -> None:
+    """Silent twice on what the list shows: from then on there are looks and hardly a stream, and nothing is lost."""
+    scenario = Scenario(life=None, mute=True).listening()
+    for number in range(10):
+        scenario.world.run_until(scenario.chat.send(str(number)))
+        scenario.say(0.5, f"re {number}")
+        scenario.run(MINUTE)
+    assert scenario.chat.texts == [f"re {number}" for number in range(10)]
+    assert scenario.server.cost()["streamMessages"] <= 10
+    scenario.chat.check()
