@@ -43,7 +43,7 @@ class Blocking:
         self._face(self.target.__aexit__(*error))
 
     def __iter__(self) -> Iterator[Any]:
-        return self._each(aiter(self.target))
+        return Each(aiter(self.target), self._face)
 
     def _face(self, value: Any) -> Any:
         if inspect.isawaitable(value):
@@ -52,18 +52,28 @@ class Blocking:
                 return await value
 
             return self._face(self._runner.run(wait()))
-        if inspect.isasyncgen(value):
-            return self._each(value)
+        if hasattr(value, "__anext__"):
+            return Each(value, self._face)
         if isinstance(value, AsyncFeather | AsyncThread | AsyncThreads | AsyncConversation):
             return Blocking(value, self._runner)
         return value
 
-    def _each(self, generator: Any) -> Iterator[Any]:
-        while True:
-            try:
-                yield self._face(anext(generator))
-            except StopAsyncIteration:
-                return
+
+class Each:
+    """An asynchronous iterator with a synchronous face. As with the ones below it, an error does not end it."""
+
+    def __init__(self, target: Any, face: Callable[[Any], Any]) -> None:
+        self._target = target
+        self._face = face
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._face(anext(self._target))
+        except StopAsyncIteration:
+            raise StopIteration from None
 
 
 class Kind:

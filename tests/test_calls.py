@@ -25,7 +25,6 @@ from featherhq import (
     FeatherError,
     RateLimitError,
     ServerError,
-    _sockets,
 )
 from featherhq.sandbox import CutAfter, CutBefore, CutStream, Drip, Garbage, Sandbox, Stall, Status
 from featherhq_api.api.threads import create_thread, list_messages, send_message, stream_messages
@@ -223,14 +222,6 @@ def _close(kind: Kind, given: Any) -> None:
         kind.run(given.aclose())
     else:
         given.close()
-
-
-def test_no_operation_on_a_socket_begins_after_the_deadline(sandbox: Sandbox) -> None:
-    """What is left of the call's time may be nothing."""
-    with _sockets.Client() as client:
-        with _sockets.limited_to(0), pytest.raises(httpx.ConnectTimeout):
-            client.get(sandbox.url)
-        assert client.get(sandbox.url).status_code == 404
 
 
 def test_a_proxy_from_the_environment(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -17,14 +20,18 @@ from featherhq import (
     AsyncFeather,
     AuthenticationError,
     ConfigurationError,
+    Feather,
+    FeatherError,
     InvalidArgumentError,
     NotFoundError,
+    PermissionDeniedError,
     ReplyTimeoutError,
 )
 from featherhq.sandbox import (
     Body,
     CutStream,
     Duplicate,
+    Hide,
     Html,
     Lag,
     Mute,
@@ -153,7 +160,7 @@ def test_a_long_thread_is_not_read_for_one_turn(kind: Kind, newest_first: bool, 
 
 
 def test_where_there_is_no_stream_the_history_is_looked_at(kind: Kind) -> None:
-    """Soon at first and then ever more seldom; a minute of silence costs no more than six requests (see test_talk)."""
+    """Soon at first and then ever more seldom; a minute of silence costs no more than six requests (see test_flows)."""
     with Sandbox(lambda *_: [], rate_limit=None) as sandbox:
         thread = kind.client(base_url=sandbox.url, timeout=5).threads.create(AGENT_ID)
         sandbox.inject("streamMessages", Status(501))
@@ -216,17 +223,24 @@ def test_a_message_comes_at_once(thread: Any, sandbox: Sandbox) -> None:
     assert median(taken[said] - left[said] for said in left) < 0.1
 
 
-def test_a_cut_stream_costs_less_than_a_second_and_a_half(thread: Any, sandbox: Sandbox) -> None:
-    """What is said after the cut comes over the history when the stream is open again."""
-    sandbox.inject("streamMessages", CutStream(after_events=1))
-    with thread.conversation() as chat:
-        replies = chat.replies(timeout=5)
-        sandbox.say(thread.id, "one")
-        assert next(replies).text == "one"
-        sandbox.say(thread.id, "two")
-        began = time.monotonic()
-        assert next(replies).text == "two"
-        assert time.monotonic() - began < 1.5
+@pytest.mark.parametrize("owed", [True, False])
+def test_what_comes_after_a_cut_comes_soon(kind: Kind, owed: bool) -> None:
+    """It comes over the history, when the stream is open again: at once where a reply is owed. Else the list is looked
+    at once, when it can show all that came in the gap: two seconds later.
+    """
+    with Sandbox(lambda *_: [], rate_limit=None) as sandbox:
+        thread = kind.client(base_url=sandbox.url, timeout=9).threads.create(AGENT_ID)
+        sandbox.inject("streamMessages", CutStream(after_events=1))
+        with thread.conversation() as chat:
+            replies = chat.replies(timeout=5)
+            sandbox.say(thread.id, "one")
+            assert next(replies).text == "one"
+            if owed:
+                chat.send("hello")
+            sandbox.say(thread.id, "two")
+            began = time.monotonic()
+            assert next(replies).text == "two"
+            assert time.monotonic() - began < (1.5 if owed else 2.5)
 
 
 def test_a_history_that_fails_while_a_gap_is_filled(kind: Kind, sandbox: Sandbox) -> None:
@@ -241,23 +255,29 @@ def test_a_history_that_fails_while_a_gap_is_filled(kind: Kind, sandbox: Sandbox
         assert chat.ask("two").text == "echo: two"
 
 
-def test_a_list_that_lags_when_a_gap_is_filled(thread: Any, sandbox: Sandbox) -> None:
+def test_a_list_that_lags_when_a_gap_is_filled(kind: Kind) -> None:
     """What it did not show yet is found two seconds later, whatever the stream has brought meanwhile."""
-    sandbox.inject("streamMessages", CutStream(after_events=1))
-    with thread.conversation() as chat:
-        replies = chat.replies(timeout=9)
-        sandbox.say(thread.id, "one")
-        assert next(replies).text == "one"
-        sandbox.say(thread.id, "two")
-        sandbox.inject("listMessages", Lag(1))
+    with Sandbox(lambda text, _: [] if text == "hello" else f"re: {text}", rate_limit=None) as sandbox:
+        thread = kind.client(base_url=sandbox.url, timeout=9).threads.create(AGENT_ID)
+        sandbox.inject("streamMessages", CutStream(after_events=0))
+        sandbox.inject("listMessages", Hide("two"))
+        with thread.conversation() as chat:
+            # A reply is owed, so that the list is looked at as soon as there is a stream again.
+            chat.send("hello")
+            sandbox.say(thread.id, "two")
 
-        def say_more() -> None:
-            sandbox.wait_for_requests(1, "listMessages")
-            sandbox.say(thread.id, "three")
+            def say_more() -> None:
+                sandbox.wait_for_requests(1, "listMessages")
+                sandbox.say(thread.id, "three")
 
-        threading.Thread(target=say_more).start()
-        assert {next(replies).text, next(replies).text} == {"two", "three"}
-        assert chat.ask("four").text == "echo: four"
+            talker = threading.Thread(target=say_more)
+            talker.start()
+            replies = chat.replies(timeout=9)
+            began = time.monotonic()
+            assert {next(replies).text, next(replies).text} == {"two", "three"}
+            assert time.monotonic() - began < 4
+            talker.join()
+            assert chat.ask("four").text == "re: four"
 
 
 def test_a_history_that_is_forbidden_and_a_stream_that_is_not(thread: Any, sandbox: Sandbox) -> None:
@@ -268,8 +288,8 @@ def test_a_history_that_is_forbidden_and_a_stream_that_is_not(thread: Any, sandb
         sandbox.wait_for_requests(1, "streamMessages")
         threading.Timer(4.5, sandbox.say, [thread.id, "hello"]).start()
         assert next(chat.replies(timeout=9)).text == "hello"
-    sandbox.inject("streamMessages", Status(404))
-    with thread.conversation() as chat, pytest.raises(Exception, match="403"):
+    sandbox.inject("streamMessages", Status(404), 99)
+    with thread.conversation() as chat, pytest.raises(PermissionDeniedError, match="403"):
         next(chat.replies(timeout=5))
 
 
@@ -444,7 +464,7 @@ def test_a_cancelled_wait_loses_nothing(sandbox: Sandbox) -> None:
                     await asyncio.sleep(number % 4 / 500)
                     reader.cancel()
                     await asyncio.wait([reader])
-                given += [message.text async for message in chat.replies(timeout=1.5)]
+                given += [message.text async for message in chat.replies(timeout=5)]
                 assert given == [str(number) for number in range(40)]
                 assert (await chat.ask("still there?")).text == "echo: still there?"
         assert len(asyncio.all_tasks()) == 1
@@ -507,3 +527,215 @@ def test_a_stalled_opening_does_not_keep_a_conversation(kind: Kind, sandbox: San
     sandbox.inject("streamMessages", Stall())
     with thread.conversation() as chat:
         assert chat.ask("hello", timeout=5).text == "echo: hello"
+
+
+def gone(what: Callable[[], Any], timeout: float = 5.0) -> bool:
+    """Whether there is nothing of it any more, soon."""
+    until = time.monotonic() + timeout
+    while what() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not what()
+
+
+def streams() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "featherhq-stream"]
+
+
+@pytest.mark.parametrize("fault", [None, Status(404)], ids=["stream", "polling"])
+def test_a_conversation_that_is_dropped_leaves_nothing_behind(sandbox: Sandbox, fault: Any) -> None:
+    """Entered and never left: its stream and its threads end when nobody holds it any more."""
+    kind = Kind(asynchronous=False)
+    thread = kind.client(base_url=sandbox.url, timeout=5).threads.create(AGENT_ID)
+    if fault is not None:
+        sandbox.inject("streamMessages", fault, 9)
+        sandbox.inject("listMessages", Stall(), 9)
+    chat = thread.conversation().__enter__()
+    chat.send("hello")
+    if fault is None:
+        assert next(chat.replies(timeout=5)).text == "echo: hello"
+    else:
+        assert list(chat.replies(timeout=1.2)) == []
+    assert streams()
+    del chat
+    gc.collect()
+    assert gone(streams)
+    assert gone(lambda: sandbox._app._streams[thread.id])
+    sandbox.forget_faults()
+    assert thread.ask("again").text == "echo: again"
+    kind.close()
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
+            if fault is not None:
+                sandbox.inject("streamMessages", fault, 9)
+                sandbox.inject("listMessages", Stall(), 9)
+            chat = await feather.thread(thread.id).conversation().__aenter__()
+            await chat.send("hello")
+            with suppress(StopAsyncIteration):
+                await anext(chat.replies(timeout=1.2))
+            assert len(asyncio.all_tasks()) > 1
+            del chat
+            gc.collect()
+            await asyncio.sleep(0.2)
+            assert len(asyncio.all_tasks()) == 1
+            assert await asyncio.to_thread(gone, lambda: sandbox._app._streams[thread.id])
+            sandbox.forget_faults()
+
+    asyncio.run(program())
+
+
+def test_a_client_that_is_closed_during_an_ask() -> None:
+    """Whoever waits for the reply is told that the client was closed, and that the message had been accepted."""
+    silent = Sandbox(lambda *_: [], rate_limit=None)
+
+    def check(error: BaseException | None) -> None:
+        assert isinstance(error, ConfigurationError)
+        assert "this client was closed during ask()" in str(error)
+        assert error.delivered is True
+        assert silent.messages(thread.id)[-1].id in error.__notes__[0]
+
+    def accepted() -> bool:
+        return any(seen.operation == "sendMessage" and seen.status == 200 for seen in silent.requests[before:])
+
+    with silent, ThreadPoolExecutor(1) as pool:
+        client = Feather(silent.api_key, base_url=silent.url, rate_limit=None)
+        thread = client.threads.create(AGENT_ID)
+        before = len(silent.requests)
+        with thread.conversation() as chat:
+            for ask in (chat.ask, thread.ask):
+                before = len(silent.requests)
+                asking = pool.submit(ask, "hello", timeout=9)
+                assert gone(lambda: not accepted())
+                time.sleep(0.2)
+                if ask == thread.ask:
+                    began = time.monotonic()
+                    client.close()
+                    check(asking.exception(5))
+                    assert time.monotonic() - began < 2
+                else:
+                    chat.close()
+                    error = asking.exception(5)
+                    assert isinstance(error, ConfigurationError)
+                    assert "this conversation was closed during ask()" in str(error)
+                    assert error.delivered is True
+
+        async def program() -> None:
+            nonlocal thread, before
+            feather = AsyncFeather(silent.api_key, base_url=silent.url, rate_limit=None)
+            talk = await feather.threads.create(AGENT_ID)
+            thread = client.thread(talk.id)
+            async with talk.conversation() as chat:
+                for ask in (talk.ask, chat.ask):
+                    before = len(silent.requests)
+                    asking = asyncio.create_task(ask("hello", timeout=9))
+                    assert await asyncio.to_thread(gone, lambda: not accepted())
+                    await asyncio.sleep(0.2)
+                    if ask == chat.ask:
+                        await feather.aclose()
+                        await asyncio.wait([asking], timeout=5)
+                        check(asking.exception())
+                    else:
+                        asking.cancel()
+                        await asyncio.wait([asking])
+
+        asyncio.run(program())
+
+
+def test_a_client_that_is_closed_while_a_message_is_under_way(kind: Kind, sandbox: Sandbox) -> None:
+    """It may have been accepted: the error does not say that it was not delivered."""
+    sandbox.inject("sendMessage", Stall(1.0, after=True), 9)
+
+    async def program() -> BaseException | None:
+        feather = AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None)
+        thread = await feather.threads.create(AGENT_ID)
+        sending = asyncio.create_task(thread.send("hello", timeout=4))
+        await asyncio.to_thread(sandbox.wait_for_requests, 1, "sendMessage")
+        await feather.aclose()
+        await asyncio.wait([sending])
+        return sending.exception()
+
+    if kind.asynchronous:
+        error = kind.run(program())
+    else:
+        client = kind.client(base_url=sandbox.url)
+        thread = client.threads.create(AGENT_ID)
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(thread.send, "hello", timeout=4)
+            sandbox.wait_for_requests(1, "sendMessage")
+            client.close()
+            error = sending.exception(9)
+    if error is not None:
+        assert isinstance(error, FeatherError)
+        assert error.delivered is None
+
+
+def test_closing_ends_a_look_that_hangs(sandbox: Sandbox) -> None:
+    """Whoever iterates comes to an end at once, and nothing is left behind."""
+    sandbox.inject("streamMessages", Status(404), 9)
+    sandbox.inject("listMessages", Stall(), 9)
+    kind = Kind(asynchronous=False)
+    thread = kind.client(base_url=sandbox.url, timeout=9).threads.create(AGENT_ID)
+    with ThreadPoolExecutor(1) as pool, thread.conversation() as chat:
+        chat.send("hello")
+        reading = pool.submit(list, chat)
+        sandbox.wait_for_requests(1, "listMessages")
+        began = time.monotonic()
+        chat.close()
+        assert reading.result(5) == []
+        assert time.monotonic() - began < 0.5
+        assert not streams()
+    kind.close()
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=9) as feather:
+            chat = await feather.thread(thread.id).conversation().__aenter__()
+            await chat.send("hello")
+
+            async def read() -> list[Any]:
+                return [message async for message in chat]
+
+            reading = asyncio.create_task(read())
+            await asyncio.to_thread(sandbox.wait_for_requests, 2, "listMessages")
+            began = time.monotonic()
+            await chat.aclose()
+            assert await reading == []
+            assert time.monotonic() - began < 0.5
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(program())
+
+
+def test_a_wait_that_is_given_up_does_not_end_an_iterator(sandbox: Sandbox) -> None:
+    """The next one goes on where it was; `replies(timeout=…)` that has ended stays ended."""
+
+    async def program() -> None:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
+            thread = await feather.threads.create(AGENT_ID)
+            async with thread.conversation() as chat:
+                iterator = aiter(chat)
+                for number in range(3):
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(anext(iterator), 0.2)
+                    await asyncio.to_thread(sandbox.say, thread.id, str(number))
+                    assert (await anext(iterator)).text == str(number)
+                ended = chat.replies(timeout=0.1)
+                with pytest.raises(StopAsyncIteration):
+                    await anext(ended)
+                await asyncio.to_thread(sandbox.say, thread.id, "more")
+                with pytest.raises(StopAsyncIteration):
+                    await anext(ended)
+                assert (await anext(iterator)).text == "more"
+
+    asyncio.run(program())
+
+
+def test_an_error_does_not_end_an_iterator(thread: Any, sandbox: Sandbox) -> None:
+    """What was forbidden may be allowed later: then what was said meanwhile comes."""
+    sandbox.inject("streamMessages", Status(404), 99)
+    sandbox.inject("listMessages", Status(403))
+    with thread.conversation() as chat:
+        sandbox.say(thread.id, "hello")
+        replies = chat.replies(timeout=5)
+        with pytest.raises(PermissionDeniedError):
+            next(replies)
+        assert next(replies).text == "hello"

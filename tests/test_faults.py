@@ -72,17 +72,15 @@ class Model:
         assert time.monotonic() - began < TIMEOUT + 0.3
 
     def said(self, text: str, call: Any) -> None:
+        error: FeatherError | None = None
         try:
             call(text)
-        except DeliveryUnknownError:
-            self.unknown.append(text)
-        except ReplyTimeoutError:
-            self.confirmed.append(text)
-        except FeatherError as error:
-            # A success that cannot be read is no refusal.
-            (self.unknown if "accepted" in str(error) or "200" in str(error) else self.refused).append(text)
-        else:
-            self.confirmed.append(text)
+        except FeatherError as caught:
+            error = caught
+        delivered = True if error is None else error.delivered
+        {True: self.confirmed, False: self.refused, None: self.unknown}[delivered].append(text)
+        assert isinstance(error, DeliveryUnknownError) == (delivered is None)
+        assert isinstance(error, ReplyTimeoutError | None) == (delivered is True)
 
     def send(self, text: str, _: Any) -> None:
         self.said(text, self.thread.send)
@@ -104,6 +102,17 @@ class Model:
             self.thread.update(metadata={text: text})
             assert self.thread.details.metadata[text] == text
 
+    def end(self, chat: Any) -> None:
+        """One last turn, in which nothing goes wrong: what was not heard before is, before its reply or soon after."""
+        self.sandbox.forget_faults()
+        self.said("the end", lambda text: chat.send(text, timeout=9))
+        for message in chat.replies(timeout=9):
+            self.given.append(message.text)
+            if message.text == "re the end":
+                break
+        self.take(chat, 5.0)
+        assert "re the end" in self.given
+
     def take(self, chat: Any, timeout: float) -> None:
         self.given += [message.text for message in chat.replies(timeout=timeout)]
 
@@ -116,8 +125,7 @@ def test_whatever_goes_wrong(kind: Kind, seed: int) -> None:
         with model.thread.conversation() as chat:
             for number in range(15):
                 model.step(number, chat)
-            sandbox.forget_faults()
-            model.take(chat, 7.0)
+            model.end(chat)
         history = sandbox.messages(model.thread.id)
         stands = Counter(message.text for message in history if message.direction == "INBOUND")
         assert all(stands[text] == 1 for text in model.confirmed)

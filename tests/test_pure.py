@@ -1,19 +1,29 @@
-"""The core, without sockets: what is repeated and when, events out of bytes, history in order."""
+"""The core, without sockets: what is repeated and when, events out of bytes, messages out of events."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from featherhq._errors import FeatherError, phrase
-from featherhq._models import Message, read_id, read_message, read_time
-from featherhq._replies import History, agent_message, oldest_first
-from featherhq._retry import Again, Deadline, Fate, GiveUp, Retry, fate_of, read_retry_after
-from featherhq._sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
-from featherhq._steps import Answer, Failure
+from featherhq._core.effects import Response, TransportFailure
+from featherhq._core.retry import (
+    Deadline,
+    Outcome,
+    Retry,
+    RetryAfter,
+    ServerWork,
+    Stop,
+    outcome_of,
+    read_retry_after,
+    work_of,
+)
+from featherhq._core.sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
+from featherhq._errors import APITimeoutError, FeatherError, phrase
+from featherhq._models import read_id, read_message, read_time
+from featherhq._threads.replies import agent_message
 from hypothesis import given, strategies as st
 
 
@@ -104,35 +114,6 @@ def test_ids_and_times() -> None:
     assert read_message(["no"]) is None
 
 
-def message(number: int, second: int | None = None, direction: str = "OUTBOUND") -> Message:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    return Message(str(number), "x", direction, None if second is None else start + timedelta(seconds=second))
-
-
-@given(st.lists(st.integers(0, 5), max_size=12).map(sorted), st.booleans(), st.integers(1, 5))
-def test_history_is_in_order_whichever_way_it_comes(seconds: list[int], newest_first: bool, size: int) -> None:
-    """In pages of any size, some with the same time: each message once, oldest first."""
-    made = [message(number, second) for number, second in enumerate(seconds)]
-    listed = made[::-1] if newest_first else made
-    pages = [listed[i : i + size] for i in range(0, len(listed), size)] or [[]]
-    history, given_out = History(), []
-    for number, page in enumerate(pages, 1):
-        given_out += history.add(page, str(number) if number < len(pages) else None)
-    assert history.next_cursor is None
-    assert sorted(given_out, key=lambda one: int(one.id)) == made
-    times = [one.created_at for one in given_out]
-    assert times == sorted(times)  # type: ignore[type-var]
-    if len(set(seconds)) == len(seconds) or not newest_first:
-        assert given_out == made
-
-
-def test_messages_without_times_keep_the_servers_order() -> None:
-    """Nothing tells otherwise; where others tell that the list runs backwards, they are turned with it."""
-    assert oldest_first([message(1), message(2)]) == [message(1), message(2)]
-    mixed = [message(3, 3), message(2), message(1, 1)]
-    assert oldest_first(mixed) == mixed[::-1]
-
-
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -155,7 +136,12 @@ def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: 
     assert read_retry_after(headers, wall_time=10) == seconds
 
 
-NEVER_SENT, LOST, LATE = Failure(False, False, "refused"), Failure(True, False, "lost"), Failure(True, True, "late")
+NEVER_SENT = TransportFailure(sent=False, timed_out=False, reason="refused")
+LOST = TransportFailure(sent=True, timed_out=False, reason="lost")
+LATE = TransportFailure(sent=True, timed_out=True, reason="late")
+STALE = TransportFailure(sent=True, timed_out=False, reason="closed", stale=True)
+CUT_SHORT = TransportFailure(sent=True, timed_out=False, reason="cut short", status_code=200)
+OWN = b'{"status": 0, "message": "Something broke", "code": "INTERNAL_SERVER_ERROR", "success": false}'
 
 
 def policy(method: str = "GET", **options: Any) -> Retry:
@@ -166,24 +152,68 @@ def policy(method: str = "GET", **options: Any) -> Retry:
 def test_what_is_repeated(method: str) -> None:
     """The table of the design, cell by cell."""
     repeatable = method != "POST"
-    answers = {status: Answer(status, {}) for status in (400, 401, 403, 404, 409, 418, 422, 429, 501, 505, 599)}
-    unknown = (408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530)
-    cases: list[tuple[Answer | Failure, bool]] = [(NEVER_SENT, True), (LOST, repeatable), (LATE, repeatable)]
-    cases += [(Answer(status, {}), repeatable) for status in unknown]
-    cases += [(answer, status == 429) for status, answer in answers.items()]
-    cases += [(Answer(503, {"retry-after": "1"}), True)]
-    for outcome, repeated in cases:
-        decision = policy(method).next(outcome, 0, 0)
-        assert isinstance(decision, Again if repeated else GiveUp), outcome
-    assert policy(method).next(Answer(204, {}), 0, 0) is None
-    assert fate_of(Answer(503, {}), None) is Fate.UNKNOWN
+    answers = {status: Response(status, {}) for status in (400, 401, 403, 404, 409, 418, 422, 429, 501, 505, 599)}
+    unknown = (408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 528, 529, 530)
+    cases: list[tuple[Response | TransportFailure, bool, Outcome]] = [(NEVER_SENT, True, Outcome.NEVER_SENT)]
+    cases += [(failure, repeatable, Outcome.UNKNOWN) for failure in (LOST, LATE, STALE, CUT_SHORT)]
+    cases += [(Response(status, {}), repeatable, Outcome.UNKNOWN) for status in unknown]
+    for status, answer in answers.items():
+        cases += [(answer, status == 429, Outcome.REFUSED if status == 429 else Outcome.DENIED)]
+    cases += [(Response(503, {"retry-after": "1"}), True, Outcome.REFUSED)]
+    for result, repeated, outcome in cases:
+        decision = policy(method).next(result, 0, 0, 0)
+        assert isinstance(decision, RetryAfter if repeated else Stop), result
+        given_up = policy(method, max_retries=0).next(result, 0, 0, 0)
+        assert isinstance(given_up, Stop)
+        assert given_up.outcome is outcome
+        assert given_up.error.delivered is (None if outcome is Outcome.UNKNOWN else False)
+    assert policy(method).next(Response(204, {}), 0, 0, 0) is None
+    assert outcome_of(Response(503, {}), None) is Outcome.UNKNOWN
+    assert outcome_of(Response(503, {}), 1.0) is Outcome.REFUSED
+
+
+def test_whether_the_server_may_still_be_at_work() -> None:
+    """Proof that it is not: the contract's own 500, or a reused connection that was closed at once. A lost connection
+    or a proxy that gave up proves nothing, and where time was up it rather is at work.
+    """
+    assert work_of(Response(500, {}, OWN), 9) is ServerWork.DONE
+    assert work_of(STALE, 0.9) is ServerWork.DONE
+    probably: list[Response | TransportFailure] = [
+        LOST,
+        CUT_SHORT,
+        Response(500, {}),
+        Response(500, {}, b'{"code": "OTHER"}'),
+        Response(502, {}, OWN),
+    ]
+    probably += [Response(status, {}) for status in (503, 520, 521, 522, 523, 525, 526, 527, 530)]
+    probably += [Response(500, {}, b"[]"), Response(500, {}, b"<html>INTERNAL_SERVER_ERROR</html>")]
+    for result in probably:
+        assert work_of(result, 0) is ServerWork.PROBABLY_DONE, result
+    assert work_of(STALE, 1) is ServerWork.PROBABLY_DONE
+    perhaps: list[Response | TransportFailure] = [LATE]
+    perhaps += [Response(status, {}) for status in (408, 504, 524, 528, 529)]
+    for result in perhaps:
+        assert work_of(result, 0) is ServerWork.PERHAPS, result
+
+
+def test_an_end_tells_what_is_known() -> None:
+    """When the last attempt began, whether the server is still at it, and whether a success was announced."""
+    stopped = policy("POST").next(STALE, 5.0, 5.5, 0)
+    assert isinstance(stopped, Stop)
+    assert (stopped.began, stopped.work, stopped.announced) == (5.0, ServerWork.DONE, False)
+    stopped = policy("POST").next(STALE, 5.0, 6.5, 0)
+    assert isinstance(stopped, Stop)
+    assert stopped.work is ServerWork.PROBABLY_DONE
+    stopped = policy("POST").next(CUT_SHORT, 5.0, 5.5, 0)
+    assert isinstance(stopped, Stop)
+    assert stopped.announced
 
 
 @given(st.integers(0, 12), st.floats(0, 1))
 def test_delays_double_up_to_eight_seconds(before: int, random: float) -> None:
     """0.5 · 2ⁿ seconds, at most 8, times 0.75 to 1."""
-    decision = policy(max_retries=99, attempts=before, random=lambda: random).next(LOST, 0, 0)
-    assert isinstance(decision, Again)
+    decision = policy(max_retries=99, attempts=before, random=lambda: random).next(LOST, 0, 0, 0)
+    assert isinstance(decision, RetryAfter)
     full = min(0.5 * 2**before, 8)
     assert 0.75 * full <= decision.delay <= full
 
@@ -191,13 +221,28 @@ def test_delays_double_up_to_eight_seconds(before: int, random: float) -> None:
 @given(st.floats(0, 200), st.floats(0, 200))
 def test_no_delay_beyond_the_deadline(now: float, wanted: float) -> None:
     """Whatever the server asks for."""
-    decision = policy().next(Answer(429, {"retry-after": str(wanted)}), now, 0)
-    if isinstance(decision, Again):
+    decision = policy().next(Response(429, {"retry-after": str(wanted)}), now, now, 0)
+    if isinstance(decision, RetryAfter):
         assert wanted <= decision.delay
         assert now + decision.delay < 100
     else:
-        assert isinstance(decision, GiveUp)
+        assert isinstance(decision, Stop)
         assert isinstance(decision.error, FeatherError)
+
+
+def test_refusals_of_the_rate_limit_use_up_no_retries() -> None:
+    """A 429 is repeated as long as there is time, with delays that double; where there are to be no retries, never."""
+    retry, delays = policy("POST", max_retries=1, deadline=Deadline(1000)), []
+    for _ in range(9):
+        decision = retry.next(Response(429, {}), 0, 0, 0)
+        assert isinstance(decision, RetryAfter)
+        delays.append(decision.delay)
+    assert delays == [0.5, 1, 2, 4, 8, 8, 8, 8, 8]
+    assert isinstance(retry.next(NEVER_SENT, 0, 0, 0), RetryAfter)
+    stopped = retry.next(NEVER_SENT, 0, 0, 0)
+    assert isinstance(stopped, Stop)
+    assert stopped.error.attempts == 11
+    assert isinstance(policy(max_retries=0).next(Response(429, {}), 0, 0, 0), Stop)
 
 
 def test_an_attempt_has_twenty_seconds_and_no_more_than_is_left() -> None:
@@ -205,6 +250,48 @@ def test_an_attempt_has_twenty_seconds_and_no_more_than_is_left() -> None:
     deadline = Deadline(60)
     assert [deadline.attempt(now) for now in (0, 45, 70)] == [20, 15, 0]
     assert deadline.share(30, 0.5) == Deadline(45)
+
+
+def test_a_message_leaves_time_to_find_out_what_becomes_of_it() -> None:
+    """An attempt leaves three seconds, or a third of what is left; none begins when no more than that remains."""
+    for seconds, reserve in ((60.0, 3.0), (9.0, 3.0), (6.0, 2.0), (0.6, 0.2)):
+        deadline = Deadline(100 + seconds, seconds)
+        assert deadline.last_start == pytest.approx(100 + seconds - reserve)
+        assert deadline.reserved(100).at == pytest.approx(100 + seconds - reserve)
+        sending, reading = policy("POST", deadline=deadline, reserving=True), policy(deadline=deadline)
+        assert sending.last_start == deadline.last_start
+        assert reading.last_start == deadline.at
+        assert sending.seconds_for(100) == pytest.approx(min(20, seconds - reserve))
+        assert reading.seconds_for(100) == pytest.approx(min(20, seconds))
+
+
+def test_a_deadline_may_begin_with_the_first_attempt() -> None:
+    """For what waits in the line of the rate limit for as long as it takes, and then has its own time."""
+    retry = policy(deadline=Deadline(float("inf")), seconds=10.0)
+    assert retry.last_start == float("inf")
+    assert retry.seconds_for(500) == 10
+    retry.next(LOST, 500, 504, 0)
+    assert retry.seconds_for(504) == 6
+    assert retry.last_start == 510
+
+
+def test_another_copy_is_sent_only_if_there_is_time_to_look_for_it() -> None:
+    """The time that a message was looked for counts as the wait; max_retries holds."""
+    retry = policy("POST", deadline=Deadline(30, 30), reserving=True, attempts=1)
+    assert retry.once_more(0, 2.0) == 0
+    assert retry.once_more(27.0, 2.0) is None
+    assert policy("POST", deadline=Deadline(30, 30), attempts=3).once_more(0, 2.0) is None
+    assert policy("POST", deadline=Deadline(30, 30), attempts=4, limited=2).once_more(0, 0.25) == 0.75
+
+
+def test_no_slot_is_no_delivery() -> None:
+    """Who has to leave the line of the rate limit was not sent, and is told why."""
+    stopped = policy("POST").no_slot(10.0, 10.0)
+    assert isinstance(stopped.error, APITimeoutError)
+    assert stopped.outcome is Outcome.NEVER_SENT
+    assert stopped.error.delivered is False
+    assert "limit of 10 requests a second has no slot free before the deadline" in str(stopped.error)
+    assert "slowed down to 2.5 after 429s" in str(policy().no_slot(10.0, 2.5).error)
 
 
 def test_phrases() -> None:

@@ -33,9 +33,11 @@ from featherhq.sandbox import Sandbox
 
 PACKAGE = Path(featherhq.__file__).parent
 ROOT = Path(__file__).parent.parent
-TWINS = ["_client.py", "_async_client.py", "_pump.py", "_async_pump.py"]
-PURE = ["_retry.py", "_replies.py", "_sse.py", "_models.py", "_limit.py", "_steps.py", "_arguments.py", "_call.py"]
-PURE += ["_talk.py", "_lookup.py", "_deliveries.py", "_conversation.py", "_operations.py", "sandbox/_state.py"]
+TWINS = ["_client.py", "_async_client.py"]
+RUNNERS = ["_pump.py", "_async_pump.py"]
+FOLDERS = ["_core", "_threads"]
+PURE = sorted(str(path.relative_to(PACKAGE)) for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py"))
+PURE += ["_models.py", "_arguments.py", "_errors.py", "sandbox/_state.py", "sandbox/_limit.py"]
 
 pytest_plugins = ["pytester"]
 
@@ -97,7 +99,7 @@ def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> N
 
 @pytest.mark.parametrize("name", TWINS)
 def test_a_twin_decides_nothing(name: str) -> None:
-    """It holds no number, and no comparison but of what a plan has said."""
+    """It holds no number, and no comparison but of what a flow has said."""
     tree = ast.parse((PACKAGE / name).read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
@@ -105,13 +107,39 @@ def test_a_twin_decides_nothing(name: str) -> None:
         assert not isinstance(node, ast.Lt | ast.Gt | ast.LtE | ast.GtE | ast.Eq | ast.NotEq)
 
 
+def imports(name: str) -> set[str]:
+    """The modules that a module imports, those for type checkers too."""
+    tree = ast.parse((PACKAGE / name).read_text("utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return imported | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_runner_knows_no_rule(name: str) -> None:
+    """It performs effects: of retries, limits, threads and errors it knows nothing, and of statuses no more."""
+    known = {module for module in imports(name) if module.startswith("featherhq.")}
+    assert known <= {"featherhq._core.effects", "featherhq._transport", "featherhq._sockets", "featherhq._aiohttp"}
+    assert "http" not in imports(name)
+
+
+def test_the_pure_modules_are_there() -> None:
+    """All of the core and of the threads, each by its own name."""
+    assert len(PURE) > 15
+    assert {"_core/retry.py", "_core/limit.py", "_threads/state.py", "_threads/send.py"} <= set(PURE)
+
+
 @pytest.mark.parametrize("name", PURE)
 def test_the_core_is_pure(name: str) -> None:
     """No sockets, no clock of its own, no tasks, no httpx."""
-    tree = ast.parse((PACKAGE / name).read_text("utf-8"))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported.isdisjoint({"socket", "ssl", "time", "asyncio", "random", "httpx", "httpcore", "starlette"})
+    impure = {"socket", "ssl", "time", "asyncio", "random", "httpx", "httpcore", "aiohttp", "starlette"}
+    assert imports(name).isdisjoint(impure)
+    assert not any(module.startswith(("featherhq._pump", "featherhq._async_pump")) for module in imports(name))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "_core").glob("*.py")), ids=lambda path: path.name)
+def test_the_core_knows_nothing_of_threads_of_messages(path: Path) -> None:
+    """What a thread can do is built on it, and not the other way round."""
+    assert not any(module.startswith("featherhq._threads") for module in imports(f"_core/{path.name}"))
 
 
 def test_nobody_is_told_to_import_generated_code_by_hand() -> None:

@@ -163,7 +163,7 @@ def test_ask_with_a_wrong_key_or_no_network(kind: Kind, sandbox: Sandbox, dead_u
 
 
 def test_ask_whose_time_is_up_before_it_begins(kind: Kind, sandbox: Sandbox) -> None:
-    """A rate limit without a free turn: an APITimeoutError, and nothing was sent."""
+    """A rate limit without a free slot: an APITimeoutError, and nothing was sent."""
     client = kind.client(base_url=sandbox.url, rate_limit=1)
     thread = client.threads.create(AGENT_ID)
     with pytest.raises(APITimeoutError, match="not sent"):
@@ -208,11 +208,16 @@ def test_pages_that_go_round_in_a_circle_end(thread: Any, sandbox: Sandbox) -> N
 
 
 def test_pages_are_fetched_as_they_are_needed(thread: Any, sandbox: Sandbox) -> None:
-    """Where the list runs from the oldest on, the first message costs one request."""
-    ticking = iter(range(1_700_000_000, 1_800_000_000))
+    """Where the list runs from the oldest on, the first message costs one request, and so does each page after it."""
+    ticking = iter(range(1_700_000_000, 1_800_000_000, 60))
     object.__setattr__(sandbox._app.state, "clock", lambda: next(ticking))
-    for number in range(6):
+    for number in range(60):
         sandbox.say(thread.id, str(number))
-    messages = thread.messages(page_size=2)
+    messages = thread.messages(page_size=20)
     assert next(messages).text == "0"
     assert count(sandbox, "listMessages") == 1
+    # The last one of a page may have to stand behind the first one of the next.
+    assert [next(messages).text for _ in range(18)] == [str(number) for number in range(1, 19)]
+    assert count(sandbox, "listMessages") == 1
+    assert next(messages).text == "19"
+    assert count(sandbox, "listMessages") == 2

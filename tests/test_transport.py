@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,65 +27,7 @@ from featherhq import (
     _transport,
 )
 from featherhq.sandbox import CutAfter, CutBefore, Garbage, Sandbox, Stall, Status
-
-ANSWER = b'{"messageId": "m-1"}'
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(ANSWER)
-
-
-class Peer:
-    """A server of raw HTTP, which answers each connection's requests as it is told, and keeps what it was sent."""
-
-    def __init__(self, answer: bytes = OK + b"\r\n" + ANSWER, *, tls: ssl.SSLContext | None = None) -> None:
-        self.seen: list[bytes] = []
-        self.connections = 0
-        self._answer = answer
-        self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, plain: socket.socket) -> None:
-        with suppress(OSError), ExitStack() as open_:
-            connection = open_.enter_context(plain)
-            while request := _request(connection):
-                self.seen.append(request)
-                if request.startswith(b"CONNECT") and self._tls is not None:
-                    connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                    connection = open_.enter_context(self._tls.wrap_socket(plain, server_side=True))
-                else:
-                    connection.sendall(self._answer)
-
-
-class TLSPeer(Peer):
-    """As above, with TLS from the first byte on."""
-
-    def _serve(self, plain: socket.socket) -> None:
-        assert self._tls is not None
-        with suppress(OSError):
-            super()._serve(self._tls.wrap_socket(plain, server_side=True))
-
-
-def _request(connection: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-    while len(body) < length:
-        body += connection.recv(65536)
-    return data and head + b"\r\n\r\n" + body
+from raw_server import ANSWER, OK, Peer, TLSPeer
 
 
 @pytest.fixture
@@ -382,7 +322,8 @@ def test_an_import_brings_no_more_than_it_needs() -> None:
         "from featherhq import Feather, AsyncFeather": set(),
         "f = Feather('key')": {"httpx", "httpcore"},
         "import asyncio": {"asyncio"},
-        "next(featherhq._operations.send(f._settings, 'x', 'hello', f._settings.deadline(None)))": {"featherhq_api"},
+        "from featherhq._threads.send import send": set(),
+        "next(send(f._settings, 'x', 'hello', f._settings.deadline(None)))": {"featherhq_api"},
         "AsyncFeather('key')": {"aiohttp"},
     }
     code = "".join(f"{step}\nprint(*sys.modules)\n" for step in steps)

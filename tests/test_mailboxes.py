@@ -1,0 +1,217 @@
+"""What the runners do with mailboxes, which flows cannot see: both kinds, from one body."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Kind
+from featherhq import ConfigurationError
+from featherhq._async_pump import AsyncPump
+from featherhq._core.effects import (
+    READ_AHEAD,
+    Accepted,
+    Chunk,
+    Closed,
+    Effect,
+    Flow,
+    JobDone,
+    Post,
+    Receive,
+    Sleep,
+    Start,
+    TakeSlot,
+)
+from featherhq._core.limit import Priority, RateLimit, Urgency
+from featherhq._pump import Pump
+
+
+@pytest.fixture
+def pump(kind: Kind) -> Iterator[Any]:
+    """A runner of the kind."""
+    made: Any = AsyncPump(None) if kind.asynchronous else Pump(None)
+    yield made
+    if kind.asynchronous:
+        kind.run(made.aclose())
+    else:
+        made.close()
+
+
+def run(kind: Kind, pump: Any, flow: Flow[Any], mailbox: Any) -> Any:
+    """Run a flow to its end."""
+    if not kind.asynchronous:
+        return pump.run(flow, mailbox)
+
+    async def program() -> Any:
+        return await pump.run(flow, mailbox)
+
+    return kind.run(program())
+
+
+def close(kind: Kind, mailbox: Any) -> None:
+    """Close a mailbox."""
+    closed = Closed(with_client=False)
+    if kind.asynchronous:
+        kind.run(mailbox.aclose(closed))
+    else:
+        mailbox.close(closed)
+
+
+def done() -> Flow[str]:
+    yield from Sleep(0)
+    return "done"
+
+
+def failing() -> Flow[str]:
+    yield from Sleep(0)
+    raise RuntimeError("of the job's own")
+
+
+def test_a_job_posts_what_it_came_to(kind: Kind, pump: Any) -> None:
+    """What its flow gave, or what it raised; events that are posted come in their order."""
+
+    def flow() -> Flow[list[Any]]:
+        yield from Post(Accepted("1", 0.0, None))
+        first = yield from Receive(1)
+        yield from Start("good", done())
+        good = yield from Receive(5)
+        yield from Start("bad", failing())
+        bad = yield from Receive(5)
+        return [first, good, bad, (yield from Receive(0))]
+
+    first, good, bad, nothing = run(kind, pump, flow(), pump.mailbox())
+    assert first == Accepted("1", 0.0, None)
+    assert good == JobDone("good", "done")
+    assert isinstance(bad.outcome, RuntimeError)
+    assert nothing is None
+
+
+def test_a_closed_mailbox_starts_nothing(kind: Kind, pump: Any) -> None:
+    """And says that it is closed to all who receive, after what was there before."""
+    mailbox = pump.mailbox()
+
+    def post() -> Flow[None]:
+        yield from Post(Accepted("1", 0.0, None))
+
+    run(kind, pump, post(), mailbox)
+    close(kind, mailbox)
+    ran = []
+
+    def job() -> Flow[None]:
+        ran.append(1)
+        yield from Sleep(0)
+
+    def flow() -> Flow[list[Any]]:
+        yield from Start("late", job())
+        return [(yield from Receive(1)), (yield from Receive(1)), (yield from Receive(0))]
+
+    assert run(kind, pump, flow(), mailbox) == [Accepted("1", 0.0, None), Closed(False), Closed(False)]
+    assert not ran
+
+
+def test_an_error_of_an_effect_is_raised_in_the_flow(kind: Kind, pump: Any) -> None:
+    """There it may be caught, as it says what became of a request; and the flow goes on."""
+
+    class Broken(Effect[None]):
+        pass
+
+    def flow() -> Flow[str]:
+        try:
+            yield from Broken()
+        except AssertionError:
+            yield from Sleep(0)
+            return "caught"
+        return "not raised"
+
+    assert run(kind, pump, flow(), pump.mailbox()) == "caught"
+
+
+def test_a_job_that_is_started_again_is_another() -> None:
+    """Nothing of the first one comes any more, though it was under way."""
+
+    async def program() -> list[Any]:
+        pump = AsyncPump(None)
+        async with pump.mailbox() as mailbox:
+
+            def slow() -> Flow[str]:
+                yield from Sleep(60)
+                return "slow"
+
+            def flow() -> Flow[list[Any]]:
+                yield from Start("job", slow())
+                yield from Start("job", done())
+                return [(yield from Receive(5)), (yield from Receive(0.05))]
+
+            return await pump.run(flow(), mailbox)
+
+    assert asyncio.run(program()) == [JobDone("job", "done"), None]
+
+
+def test_chunks_wait_for_room() -> None:
+    """No more than may be read ahead; what waits when its job is ended is left out."""
+
+    class Job:
+        ended = False
+
+    async def program() -> list[int]:
+        pump = AsyncPump(None)
+        job: Any = Job()
+        mailbox = pump.mailbox()
+
+        async def post() -> None:
+            for number in range(READ_AHEAD + 2):
+                await mailbox.post(Chunk("stream", b"x", float(number)), job)
+
+        task = asyncio.create_task(post())
+        while len(mailbox._events) < READ_AHEAD:  # noqa: ASYNC110 - nothing there has an event
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(mailbox._events) == READ_AHEAD
+        await mailbox.receive(1)
+        while len(mailbox._events) < READ_AHEAD:  # noqa: ASYNC110 - nothing there has an event
+            await asyncio.sleep(0)
+        job.ended = True
+        for _ in range(2):
+            await mailbox.receive(1)
+        await task
+        return [len(mailbox._events)]
+
+    assert asyncio.run(program()) == [READ_AHEAD - 2]
+
+
+def test_a_slot_may_be_given_by_another_thread() -> None:
+    """Threads and loops may share a limit: who waits in a loop is woken there."""
+
+    async def program() -> bool:
+        limit, pump = RateLimit(1), AsyncPump(None)
+        first, second = (limit.slot(Urgency(Priority.NOW)) for _ in range(2))
+        first.join(lambda: None)
+
+        def flow() -> Flow[bool]:
+            return (yield from TakeSlot(second, 1e12))
+
+        waiting = asyncio.create_task(pump.run(flow()))
+        while not limit._line[Priority.NOW]:  # noqa: ASYNC110 - nothing there has an event
+            await asyncio.sleep(0)
+        while len(limit._line[Priority.NOW]) < 2:  # noqa: ASYNC110 - nothing there has an event
+            await asyncio.sleep(0)
+        # The first one goes without its slot.
+        await asyncio.to_thread(first.leave)
+        async with asyncio.timeout(5):
+            return await waiting
+
+    assert asyncio.run(program())
+
+
+def test_a_key_that_cannot_be_had_ends_the_opening(connect: Any) -> None:
+    """The error of the job that opens the stream comes out where the block is entered."""
+    keys = iter(["wrong"])
+
+    def key() -> str:
+        return next(keys)
+
+    thread = connect(api_key=key).thread("0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e")
+    with pytest.raises(ConfigurationError, match="the callable raised StopIteration"), thread.conversation():
+        pass
