@@ -2,7 +2,8 @@
 
 Each measurement runs in a process of its own (`measure.py`), against a server in another (`server.py`), and the clients
 take turns within each round, so that a machine that gets slower meanwhile does so for all. Medians count, and
-ratios within the run. Ends with 1 where a bar is missed.
+ratios within the run. What takes its time because of the rate limit (`fleet.py`) runs once, after all that. Ends with 1
+where a bar is missed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +66,24 @@ with Feather("key", base_url="URL") as feather:
     feather.thread("{THREAD_ID}").send("hello")
 """,
 }
+# What `fleet.py` measures: by the name that it has here, its command line. The first word of a fleet's name is how many
+# conversations it has.
+CROWDS: Final = {
+    "200 bucket": ("fleet", "--counting=bucket"),
+    "200 sliding": ("fleet", "--counting=sliding"),
+    "200 fixed": ("fleet", "--counting=fixed"),
+    "400 sliding": ("fleet", "--conversations=400", "--counting=sliding"),
+    "200 naive": ("fleet", "--client=naive", "--counting=bucket"),
+    "idle": ("idle", "--counting=sliding"),
+    "gap": ("gap",),
+    "gap, made at once": ("gap", "--after=0"),
+    "callers bucket": ("callers", "--counting=bucket"),
+    "callers sliding": ("callers", "--counting=sliding"),
+    "callers fixed": ("callers", "--counting=fixed"),
+}
+WAYS: Final = {"bucket": "a token bucket", "sliding": "a sliding window", "fixed": "fixed windows"}
+AT_A_TIME: Final = 2
+"""Of these, in processes of their own: they spend their time waiting."""
 # Told by a program of itself: the seconds of an import, and the kilobytes that it then holds.
 _TIMED: Final = """
 import time
@@ -125,6 +145,7 @@ class Bench:
         self.storms: dict[str, Found] = {}
         self.limiter: Found = {}
         self.memory: list[Found] = []
+        self.crowds: dict[str, Found] = {}
 
     def run(self) -> None:
         """Measure everything, so many times."""
@@ -147,6 +168,14 @@ class Bench:
             with _server() as url:
                 self.storms[client] = _measure("storm", client, url)
         self.limiter = _measure("limiter")
+        _say("fleets under the rate limit, a quarter of an hour")
+        self.crowd()
+
+    def crowd(self) -> None:
+        """Measure what `fleet.py` does, some at a time."""
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            found = pool.map(lambda line: _measure(*line, program="fleet.py"), CROWDS.values())
+            self.crowds = dict(zip(CROWDS, found, strict=True))
 
     def start(self, url: str) -> None:
         """Start programs: those that import, and those that send one message."""
@@ -208,7 +237,46 @@ class Bench:
             Bar(
                 f"growth after the first tenth of 10,000 calls, 1,000 conversations ({most})", abs(grown[most]), 2, "MB"
             ),
+            *self._crowd_bars(),
         ]
+
+    def _crowd_bars(self) -> Iterator[Bar]:
+        """Those of many conversations at the default rate limit; the worst of all ways of counting."""
+        parts = list(self._parts())
+
+        def worst(name: str, crowd: str) -> float:
+            return float(max(part[name] for part in parts if part["of"] == crowd and name in part))
+
+        def total(*names: str, way: str | None = None) -> int:
+            return sum(part.get(name, 0) for part in parts for name in names if way in (None, part["counting"]))
+
+        yield Bar("200 conversations at 10/s, an ask beyond the agent's second: p50", worst("p50", "200"), 0.05, "s")
+        yield Bar("… p90", worst("p90", "200"), 0.3, "s")
+        yield Bar("… at the most", worst("max", "200"), 2, "s")
+        yield Bar("400 conversations at 10/s, the same: p90", worst("p90", "400"), 0.5, "s")
+        yield Bar("a send while 1,000 idle conversations are opened, at the most", worst("max", "idle"), 0.2, "s")
+        yield Bar(
+            "requests of an idle conversation for a life of its stream",
+            max(worst("per_life", fleet) for fleet in ("200", "400")),
+            2,
+            "",
+        )
+        for way, name in WAYS.items():
+            yield Bar(f"refused (429) at 10/s, by {name}", total("refused", way=way), 0, "")
+        yield Bar("replies lost", total("replies_lost", "unasked_lost"), 0, "")
+        yield Bar("replies doubled", total("replies_doubled"), 0, "")
+        yield Bar("messages doubled", total("messages_doubled"), 0, "")
+        yield Bar("a reply made while the stream is down, late by", self.crowds["gap"]["median"], 0.25, "s")
+        yield Bar("60 callers at once with 3 s each: not known (DeliveryUnknownError)", total("unknown"), 0, "")
+        yield Bar("… failed otherwise, and the message stands there", total("standing"), 0, "")
+
+    def _parts(self) -> Iterator[Found]:
+        """What `fleet.py` found for this client, with the crowd it is `of`: each fleet, and each kind of callers."""
+        for name, found in self.crowds.items():
+            if found.get("client") == "naive":
+                continue
+            for part in (found["async"], found["sync"]) if "async" in found else (found,):
+                yield {"of": name.partition(" ")[0], "counting": found["counting"], **part}
 
     def tables(self) -> Iterator[tuple[str, list[list[str]]]]:
         """All that was measured, as titled tables with a head each."""
@@ -283,6 +351,115 @@ class Bench:
         yield (
             "Growth of memory after the first tenth of 10,000 calls and 1,000 conversations",
             [["", "MB"], *([name, f"{_of(self.memory, name):.2f}"] for name in self.memory[0])],
+        )
+        yield from self._crowd_tables()
+
+    def _crowd_tables(self) -> Iterator[tuple[str, list[list[str]]]]:
+        fleets = [found for found in self.crowds.values() if "per_life" in found]
+        names = [[found["client"], str(found["conversations"]), WAYS[found["counting"]]] for found in fleets]
+        yield (
+            "One key at 10 requests a second, streams cut after a minute, 1.6 asks a second: beyond the agent's second",
+            [
+                ["client", "conversations", "counted by", "asks", "p50, s", "p90, s", "max, s", "failed", "429s"],
+                *(
+                    [
+                        *name,
+                        str(found["asks"]),
+                        *(f"{found[which]:.3f}" for which in ("p50", "p90", "max")),
+                        str(sum(found["failed"].values())),
+                        str(found["refused"]),
+                    ]
+                    for name, found in zip(names, fleets, strict=True)
+                ),
+            ],
+        )
+        counts = ("replies", "replies_lost", "replies_doubled", "messages", "messages_doubled")
+        yield (
+            "… what became of replies and messages, and of what the agent said unasked as a stream was cut",
+            [
+                [
+                    "client",
+                    "conversations",
+                    "counted by",
+                    *(name.replace("_", " ") for name in counts),
+                    "unasked",
+                    "lost",
+                    "p50, s",
+                    "max, s",
+                ],
+                *(
+                    [
+                        *name,
+                        *(str(found[which]) for which in (*counts, "unasked", "unasked_lost")),
+                        *(f"{found[which]:.2f}" for which in ("unasked_p50", "unasked_max")),
+                    ]
+                    for name, found in zip(names, fleets, strict=True)
+                ),
+            ],
+        )
+        operations = ("sendMessage", "listMessages", "streamMessages")
+        yield (
+            "… and the requests of the time measured, and of an idle conversation for a life of its stream",
+            [
+                ["client", "conversations", "counted by", *operations, "a life"],
+                *(
+                    [
+                        *name,
+                        *(str(found["requests"].get(which, 0)) for which in operations),
+                        f"{found['per_life']:.2f}",
+                    ]
+                    for name, found in zip(names, fleets, strict=True)
+                ),
+            ],
+        )
+        idle = self.crowds["idle"]
+        yield (
+            "A message every 3 s while 1,000 idle conversations are being opened",
+            [
+                ["sends", "p50, s", "max, s", "opened", "in, s", "429s"],
+                [
+                    str(idle["sends"]),
+                    *(f"{idle[which]:.3f}" for which in ("p50", "max")),
+                    str(idle["opened"]),
+                    f"{idle['open']:.0f}",
+                    str(idle["refused"]),
+                ],
+            ],
+        )
+        yield (
+            "A reply made while the stream is down: seconds until it is handed out",
+            [
+                ["made", "median, s", "max, s", "failed"],
+                *(
+                    [
+                        f"{found['after'] * 1000:.0f} ms after the cut",
+                        *(f"{found[which]:.3f}" for which in ("median", "max")),
+                        str(sum(found["failed"].values())),
+                    ]
+                    for found in self.crowds.values()
+                    if "median" in found
+                ),
+            ],
+        )
+        yield (
+            "60 callers at once with 3 s each",
+            [
+                ["callers", "counted by", "succeed", "not known", "fail", "of these, sent", "longest, s", "429s"],
+                *(
+                    [
+                        {"async": "tasks", "sync": "threads"}[kind],
+                        WAYS[found["counting"]],
+                        *(str(found[kind][which]) for which in ("succeeded", "unknown")),
+                        str(sum(found[kind]["failed"].values())),
+                        str(found[kind]["standing"]),
+                        f"{found[kind]['longest']:.2f}",
+                        str(found[kind]["refused"]),
+                    ]
+                    for found in self.crowds.values()
+                    if "async" in found
+                    for kind in ("async", "sync")
+                ),
+            ],
         )
 
 
@@ -361,8 +538,8 @@ def _server() -> Iterator[str]:
         process.communicate()
 
 
-def _measure(*what: object) -> Found:
-    found: Found = json.loads(python(sys.executable, str(HERE / "measure.py"), *map(str, what), code=False))
+def _measure(*what: object, program: str = "measure.py") -> Found:
+    found: Found = json.loads(python(sys.executable, str(HERE / program), *map(str, what), code=False))
     return found
 
 

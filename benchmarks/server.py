@@ -12,6 +12,7 @@ import itertools
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from attrs import define, field
@@ -89,7 +90,7 @@ class Connection(asyncio.Protocol):
             "id": f"r-{now}",
             "direction": "OUTBOUND",
             "messageBody": repr(now),
-            "createdAt": "2026-01-01T00:00:00Z",
+            "createdAt": datetime.now(UTC).isoformat(),
         }
         event = f"id: {said['id']}\nevent: message\ndata: {json.dumps(said)}\n\n".encode()
         for stream in self.streams:
