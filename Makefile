@@ -8,7 +8,7 @@ ALONE := contract_edits schemathesis wheel
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak bench
+.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -24,9 +24,11 @@ test: lint typecheck check-generated unit edits schemathesis wheel ## everything
 
 setup: $(VENV)/.node ## install what tests and generation need
 
-lint: $(VENV)/.tools ## ruff over what is written by hand
+lint: $(VENV)/.tools ## ruff over what is written by hand; what may import what; the drawn table of states
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/architecture.py --check
 
 typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
 	$(BIN)/mypy
@@ -46,10 +48,19 @@ schemathesis: $(VENV)/.tools ## the contract against the sandbox
 wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 	$(BIN)/pytest tests/test_wheel.py
 
+model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (ten minutes)
+	$(BIN)/python tests/random_runs.py --runs 10000
+
+mutants: $(VENV)/.tools ## small wrong edits of the core, each of which has to fail a test (ten minutes)
+	$(BIN)/python tools/mutants.py
+
+architecture: $(VENV)/.tools ## draw the table of states into docs/architecture.md
+	$(BIN)/python tools/architecture.py
+
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
-bench: $(VENV)/.bench ## speed and memory beside other clients (seven minutes); writes benchmarks/results.md
+bench: $(VENV)/.bench ## speed and memory beside other clients (twenty minutes); writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel
 	@$(BIN)/python -m build --wheel --outdir $(VENV)/wheel . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
 	@for python in bench bare; do \

@@ -1,0 +1,96 @@
+"""Small wrong edits of the core, each of which has to fail a test. `make mutants` runs it.
+
+Each edit stands in `tools/mutants.toml`: a file, a piece of its text, what to put in its place, and what would go
+wrong. It is made in a copy of the package, and the tests that need no sockets run against the copy until one fails.
+Prints a line an edit, and ends with 1 where one passes all tests, or can no longer be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+ROOT: Final = Path(__file__).parent.parent
+LIST: Final = ROOT / "tools" / "mutants.toml"
+TESTS: Final = (
+    "tests/test_limit.py",
+    "tests/test_history.py",
+    "tests/test_pure.py",
+    "tests/test_flows.py",
+    "tests/test_send_flows.py",
+    "tests/test_conversation_flows.py",
+    "tests/test_random_runs.py",
+)
+_LONGEST: Final = 600.0
+
+
+@frozen
+class Edit:
+    """A small wrong edit.
+
+    Attributes:
+        file: The file, below wrapper/featherhq.
+        old: A piece of its text, which stands in it once.
+        new: What to put in its place.
+        wrong: What would go wrong, in a few words.
+    """
+
+    file: str
+    old: str
+    new: str
+    wrong: str
+
+    def verdict(self) -> str:
+        """Make it in a copy, and run the tests: what they say."""
+        with tempfile.TemporaryDirectory() as folder:
+            package = Path(folder) / "featherhq"
+            shutil.copytree(ROOT / "wrapper" / "featherhq", package, ignore=shutil.ignore_patterns("__pycache__"))
+            path = package / self.file
+            text = path.read_text("utf-8")
+            if text.count(self.old) != 1:
+                return f"CANNOT BE MADE: its text stands {text.count(self.old)} times in the file"
+            path.write_text(text.replace(self.old, self.new), "utf-8")
+            environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+            line = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *TESTS]
+            try:
+                ran = subprocess.run(  # noqa: S603 - our own tests
+                    line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST
+                )
+            except subprocess.TimeoutExpired:
+                return "found: the tests do not end"
+        failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        if not ran.returncode:
+            return "PASSES ALL TESTS"
+        return f"found: {failed[0].partition(' - ')[0] if failed else ran.stdout[-200:]}"
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", type=int, help="the number of one edit, counted from 1")
+    given = parser.parse_args()
+    edits = [Edit(**entry) for entry in tomllib.loads(LIST.read_text("utf-8"))["edit"]]
+    chosen = list(enumerate(edits, 1)) if given.only is None else [(given.only, edits[given.only - 1])]
+    began, found = time.monotonic(), 0
+    with ThreadPoolExecutor(given.processes) as pool:
+        for (number, edit), verdict in zip(chosen, pool.map(lambda one: one[1].verdict(), chosen), strict=True):
+            found += verdict.startswith("found")
+            print(f"{number:3} {edit.file}: {edit.wrong}\n      {verdict}", flush=True)
+    print(f"{found} of {len(chosen)} found, in {time.monotonic() - began:.0f} s")
+    return found < len(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
