@@ -36,7 +36,7 @@ from test_flows import HOUR, KEY, MINUTE, Chat, Scenario
 
 # What is said after the troubles comes within so many seconds: at the next poll, where there is no stream.
 _SOON: Final = 35.0
-# Where streams leave out messages, and nobody waits: at the next check.
+# Where streams leave out messages, or lists lack those of a gap, and nobody waits: at the next check.
 _AT_THE_NEXT_CHECK: Final = 345.0
 # How long after the last trouble all is to be paid.
 _PEACE: Final = 480.0
@@ -146,13 +146,13 @@ class Run:
         self._run(self.until)
         self._make_peace()
         said = self._say_in_peace()
-        self._run(_PEACE if self._leaves_out else _PEACE / 2)
+        self._run(_PEACE if self._leaves_out or self._lags else _PEACE / 2)
         self._check(said)
 
     # What people do.
 
     def _answer(self, text: str) -> Iterator[tuple[float, str]]:
-        for part in range(self.rng.choice([0, 1, 1, 1, 1, 3])):
+        for part in range(0 if text == "bye" else self.rng.choice([0, 1, 1, 1, 1, 3])):
             yield self.rng.choice([0.05, 1.0, self.rng.uniform(0, 8), self.rng.uniform(0, 40)]), f"re: {text}.{part}"
 
     def _begin(self, chat: Chat) -> None:
@@ -321,6 +321,10 @@ class Run:
     def _leaves_out(self) -> bool:
         return self.options.drop > 0 or self.options.mute
 
+    @property
+    def _lags(self) -> bool:
+        return self.options.lag[1] > 0 or self.options.stale_list > 0
+
     # Time.
 
     def _repeat(self, every: float, what: Callable[[], None]) -> None:
@@ -380,7 +384,7 @@ class Run:
 
     def _check_soon(self, chat: Chat, said: list[Row]) -> None:
         options = self.options
-        within = (_AT_THE_NEXT_CHECK if self._leaves_out else _SOON) + options.lag[1] + options.stale_by
+        within = (_AT_THE_NEXT_CHECK if self._leaves_out or self._lags else _SOON) + options.lag[1] + options.stale_by
         at = {message.message_id: message.at for message in chat.handed}
         late = max(at[row.id] - row.made_at for row in said)
         assert late <= within, f"said in peace, and handed out {late:.1f} s later"

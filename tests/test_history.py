@@ -372,11 +372,15 @@ def test_a_list_of_one_time_is_ordered_by_what_is_known() -> None:
 
 
 def test_what_was_sent_and_what_was_heard_are_ranked_apart() -> None:
-    """An answer may be heard before the receipt of its question comes; that turns no list round."""
+    """An answer may be heard before the receipt of its question comes; that turns no list round.
+
+    Nor do messages that became known within three seconds.
+    """
     listed = [message(1, 0, "INBOUND"), message(2, 0), message(3, 0, "INBOUND"), message(4, 0)]
-    ranks = {"1": 2.0, "2": 1.0, "3": 4.0, "4": 3.0}
+    ranks = {"1": 12.0, "2": 11.0, "3": 24.0, "4": 23.0}
     assert order_of(listed, ranks) == OLDEST_FIRST
     assert order_of(listed[::-1], ranks) == NEWEST_FIRST
+    assert order_of(listed, {id_: rank / 10 for id_, rank in ranks.items()}) == UNKNOWN
 
 
 def test_a_shuffled_page_tells_no_order() -> None:

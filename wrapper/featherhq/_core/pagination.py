@@ -76,7 +76,7 @@ def order_of(
         # What was sent and what was heard became known in their own orders, and not in one.
         for sent in (True, False):
             known = [ranks[said.id] for said in listed if said.id in ranks and (said.direction == INBOUND) == sent]
-            more = _evidence(known, 0.0, least=0.0)
+            more = _evidence(known, apart if times else 0.0, least=0.0)
             rising, falling = rising + more[0], falling + more[1]
     return _judge(rising, falling)
 

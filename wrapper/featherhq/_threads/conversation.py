@@ -111,7 +111,7 @@ class ConversationFlow:
             if isinstance(opening, Stop) and opening.outcome is Outcome.NEVER_SENT:
                 raise opening.error
             if not self._state.is_open:
-                self._state.unheard()
+                self._state.unheard(self._settings.clock())
 
     def _opens_by(self) -> float:
         """Until when a `with` block waits for its stream: all of a call's time, but where heads are held back."""

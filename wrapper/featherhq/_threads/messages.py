@@ -288,7 +288,9 @@ class Messages:
         """
         listed = scan.listed
         times = {message.created_at for message in listed}
-        known = bool(self._others) and any(message.id in self._owns for message in listed)
+        known = any(message.id in self._others for message in listed) and any(
+            message.id in self._owns for message in listed
+        )
         if known and len(times) == 1 and scan.way == OLDEST_FIRST:
             # Seen by where ours stands: behind what was there before. (A wrong guess of the other way would lose some.)
             self._order = OLDEST_FIRST
@@ -356,16 +358,18 @@ class Messages:
             if is_known:
                 continue
             if message.direction == INBOUND or not new:
-                others.append(message.id)
+                # When it was made, on our clock, as far as that can be told.
+                since = 0.0 if stamp is None or self._floor is None else max(0.0, stamp - self._floor)
+                others.append((message.id, self._began + since))
             else:
                 self._put(self._placed(message, before, now))
                 fresh.append(message)
         # Nothing for us; but the last of them are known next time, and tell where to stop.
         # (Where it is not known which way the list runs, the last may be the first.)
         kept = others if len(others) <= _MOST_OTHERS else [*others[: _MOST_OTHERS // 2], *others[-_MOST_OTHERS // 2 :]]
-        for id_ in reversed(kept):
+        for id_, made_at in reversed(kept):
             self._others[id_] = began
-            self._known[id_] = self._began
+            self._known[id_] = made_at
             self._known.move_to_end(id_, last=False)
         return fresh
 

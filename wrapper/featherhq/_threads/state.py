@@ -162,7 +162,7 @@ _LONGEST_HOLD: Final = 2.0
 _MOST_GROWTHS: Final = 10
 # A scan of which a page could not be had is gone on with for so long, and then begun anew.
 _RESUMED_FOR: Final = 20.0
-# A scan that begins so much after what was verified last leaves a part out.
+# A scan that begins so much after what was verified last leaves a part out, though there was a stream all the time.
 _PART: Final = 5.0
 # A list is looked into so long after a stream has opened, where nobody waits for it.
 _A_MOMENT: Final = 0.1
@@ -297,12 +297,14 @@ class ConversationState:
         self._look_again_at = self._lost_at = float("-inf")
         self._look_by = math.inf
         self._looks = self._look_failures = 0
-        self._verified_at = self._active_at = now
+        self._verified_at = self._active_at = self._gap_from = now
+        self._saw_part = False
 
     # What to do, and what to hand out.
 
     def commands(self, now: float, wall_time: float) -> list[Command]:
         """What is to be started or ended now; each is told once."""
+        self.messages.time_is_known()
         self._notice_sleep(now, wall_time)
         if now - self._listened_at > _AWAY:
             self._listening_from = now
@@ -409,7 +411,7 @@ class ConversationState:
             self._line.renew_from = now + _RENEW_AGAIN
             self._experience.renewed(well=False)
             return
-        self._go(On.UNHEARD)
+        self._miss(On.UNHEARD, now)
         delay = min(max(backoff(self._fruitless, self._random, _LONGEST_DELAY), wait or 0.0), _LONGEST_DELAY)
         self._fruitless += 1
         self._connect_at = now + delay
@@ -427,7 +429,7 @@ class ConversationState:
             return
         self._next_line = None
         self._go(On.REFUSED)
-        self._go(On.UNHEARD)
+        self._miss(On.UNHEARD, now)
         self._give_up(self._refusals - doubted, reason, now)
 
     def heard(self, job: str, data: bytes, at: float) -> list[Message]:
@@ -501,15 +503,15 @@ class ConversationState:
         self._active_at, self._looks = now, 0
         if not self.is_open:
             # Its answer may come before there is a stream.
-            self._go(On.UNHEARD)
+            self._miss(On.UNHEARD, now)
             if self.stream is Stream.CLOSED:
                 self._connect_at = min(self._connect_at, now + backoff(0, self._random))
         self._urge(now)
         return own
 
-    def unheard(self) -> None:
+    def unheard(self, now: float) -> None:
         """The conversation begins without a stream, so that the list has to tell what comes."""
-        self._go(On.UNHEARD)
+        self._miss(On.UNHEARD, now)
 
     def ask(self, now: float) -> None:
         """Somebody is about to send a message and to wait for its reply: a stream is wanted now."""
@@ -580,7 +582,7 @@ class ConversationState:
             self._dropped.append(self._next_line.job)
         self._close_line()
         self._next_line, self._strikes = None, 0
-        self._go(On.MUTE)
+        self._miss(On.MUTE, now)
         self._give_up(1, "silent on what the list shows, again", now)
 
     def _notice_sleep(self, now: float, wall_time: float) -> None:
@@ -592,7 +594,7 @@ class ConversationState:
         if self._line is not None:
             self._lose(f"the machine was asleep for {asleep:.0f} s", now)
         else:
-            self._go(On.UNHEARD)
+            self._miss(On.UNHEARD, now)
 
     def _close_line(self) -> _Line:
         line = self._line
@@ -613,7 +615,7 @@ class ConversationState:
         delay = max(delay, min((line.decoder.retry or 0) / 1000, _LONGEST_DELAY))
         spread = not delay and not self.messages.unanswered(now)
         self._connect_at = self._experience.reopen_at(now) if spread else now + delay
-        self._go(On.LOST)
+        self._miss(On.LOST, now)
         self._urge(now)
         logger.warning("stream: %s; again in %.2f s", reason, self._connect_at - now)
 
@@ -711,7 +713,7 @@ class ConversationState:
             return
         self._look_from = self._page_at = now
         self._looking = Urgency(priority)
-        self._scan, self._scan_behind = self.messages.scan(now, partial=self.coverage is Coverage.PARTIAL)
+        self._scan, self._scan_behind = self.messages.scan(now, partial=self._saw_part)
 
     def _finish_look(self, scan: HistoryScan, now: float) -> list[Message]:
         self._scan = None
@@ -719,7 +721,10 @@ class ConversationState:
         # One that was made for another reason, right after something has come, tells nothing of the silence after it.
         self._looks += self._look_from >= self._active_at + (_FIRST_POLL if self._line is None else self._first_check)
         behind = self._scan_behind
-        partial = scan.from_anchor and behind is not None and behind.began > self._verified_at + _PART
+        verified = self._verified_at + _PART
+        if self._gap_from > self._verified_at:
+            verified = min(verified, self._gap_from)
+        partial = self._saw_part = scan.from_anchor and behind is not None and behind.began > verified
         fresh, lags = self.messages.read(scan, self._look_from, now, partial=partial)
         line = self._line
         if fresh:
@@ -742,6 +747,12 @@ class ConversationState:
     def _note_activity(self, at: float) -> None:
         """Something new has come, so that more may soon."""
         self._active_at, self._looks, self._fruitless = at, 0, 0
+
+    def _miss(self, event: On, now: float) -> None:
+        """From now on something may be missed."""
+        if self.coverage is Coverage.COVERED:
+            self._gap_from = now
+        self._go(event)
 
     def _go(self, event: On) -> None:
         """Make the transitions of an event, in each region that knows it."""

@@ -1,0 +1,90 @@
+"""What a list may look like, and what it must not be taken to say: flows in fake time."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from model_server import INBOUND, late_answer
+from test_flows import HOUR, MINUTE, Scenario, quiet
+
+__all__ = ["quiet"]
+
+
+@pytest.mark.parametrize("streams", [404, 409, 503])
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("sends", [False, True])
+def test_what_was_said_while_a_machine_slept_that_had_no_stream(streams: int, newest_first: bool, sends: bool) -> None:
+    """The first stream is opened after an hour's sleep: what is new counts from the conversation's beginning."""
+    scenario = Scenario(stream_status=streams, newest_first=newest_first, old=10).listening()
+    if sends:
+        scenario.world.run_until(scenario.chat.send("hello"))
+    scenario.run(10)
+    scenario.say(60, "meanwhile")
+    scenario.world.fall_asleep(HOUR)
+    scenario.run(HOUR - 1)
+    scenario.server.options.stream_status = 200
+    scenario.run(11 * MINUTE)
+    scenario.chat.check()
+
+
+@pytest.mark.parametrize("streams", [404, 503])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_what_was_said_between_the_opening_and_the_first_message(streams: int, newest_first: bool) -> None:
+    """Where there is no stream, it is a gap, however short."""
+    scenario = Scenario(stream_status=streams, newest_first=newest_first, old=250).listening()
+    scenario.say(0.3, "of its own")
+    scenario.run(0.8)
+    scenario.world.run_until(scenario.chat.send("hello"))
+    scenario.say(1, "reply")
+    scenario.run(10 * MINUTE)
+    scenario.chat.check()
+
+
+@pytest.mark.parametrize("seed", [*range(40), 541, 565, 698])
+def test_what_is_left_of_a_list_does_not_tell_which_way_it_runs(seed: int) -> None:
+    """Nearly all of a thread is deleted, now and again; what comes after that is found."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    scenario = Scenario(
+        seed=seed,
+        newest_first=True,
+        old=rng.choice([0, 5]),
+        stream_status=404,
+        bad_cursor=rng.choice([400, "empty"]),
+    ).listening()
+    rows = scenario.server.rows[scenario.thread_id]
+    for number in range(rng.randint(1, 3)):
+        scenario.world.run_until(scenario.chat.send(f"h{number}"))
+        scenario.run(rng.choice([5, 60]))
+    for step in range(6):
+        there = [row for row in rows if row.deleted_at == math.inf]
+        what = rng.random()
+        if what < 0.4 and there:
+            keep = rng.choice([0, 1, 2])
+            gone = there[:-1] if keep == 0 else there[1:] if keep == 1 else rng.sample(there, len(there) - 1)
+            for row in gone:
+                if row.made_at < scenario.world.now - MINUTE:
+                    scenario.server.delete(row)
+        elif what < 0.7:
+            scenario.say(1, f"{step}")
+        else:
+            scenario.chat.send(f"s{step}")
+        scenario.run(rng.choice([3, 100]))
+    scenario.run(5 * MINUTE)
+    scenario.chat.check(or_not=[row for row in rows if row.deleted_at < math.inf])
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_messages_confirmed_in_reverse_do_not_tell_which_way_a_list_runs(newest_first: bool) -> None:
+    """Two of one second fill the first page, and were confirmed in the other order, a tenth of a second apart."""
+    scenario = Scenario(newest_first=newest_first, stamps="second", largest_page=2, stream_status=404).listening()
+    scenario.server.fault("sendMessage", late_answer(0.3))
+    scenario.chat.send("a")
+    scenario.run(0.1)
+    scenario.chat.send("b")
+    for number in range(8):
+        scenario.say(10 + number * 30, str(number))
+    scenario.run(8 * MINUTE)
+    assert scenario.server.rows[scenario.thread_id][0].direction == INBOUND
+    scenario.chat.check()
