@@ -134,7 +134,7 @@ class Run:
         self.every = 400.0 if self.small and not options.any_cursor else rng.choice([40.0, 120.0, 120.0, 400.0, 400.0])
         self.troubled_every = rng.choice([60.0, 200.0, 900.0])
         busy = self.every < 100 or options.life == (5.0, 30.0)
-        self.until = HOUR if busy else rng.choice([HOUR, HOUR, 2 * HOUR])
+        self.until = HOUR if busy else rng.choice([HOUR, HOUR, HOUR, HOUR, HOUR, 2 * HOUR])
 
     def go(self) -> None:
         """Run it, and check what is owed."""

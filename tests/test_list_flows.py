@@ -88,3 +88,18 @@ def test_messages_confirmed_in_reverse_do_not_tell_which_way_a_list_runs(newest_
     scenario.run(8 * MINUTE)
     assert scenario.server.rows[scenario.thread_id][0].direction == INBOUND
     scenario.chat.check()
+
+
+def test_a_part_that_was_left_out_is_read_when_nobody_waits() -> None:
+    """While a reply is owed, a long list is read from our message on; what came before it is read after that."""
+    scenario = Scenario(old=250, life=None).listening()
+    scenario.say(3, "left out", streamed=False)
+    scenario.run(10)
+    scenario.world.run_until(scenario.chat.send("hello"))
+    scenario.server.cut()
+    scenario.run(50)
+    assert scenario.chat.flow._state.coverage.name == "PARTIAL"
+    assert scenario.chat.texts == []
+    scenario.run(MINUTE)
+    assert scenario.chat.texts == ["left out"]
+    assert scenario.chat.flow._state.coverage.name == "COVERED"
