@@ -275,8 +275,6 @@ class Pump:
                     return Response(status, response.headers, is_stream=True)
                 content = b"".join(effect.within(time.monotonic, response.iter_bytes()))
                 return Response(status, response.headers, content)
-            except _sockets.InterruptedJobError:
-                raise
             except Exception as error:  # noqa: BLE001 - as above
                 return failure(error, status, stale=operation.stale)
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _PIECE: Final = 16 * 1024
 
 
-class InterruptedJobError(Exception):
-    """A job was ended from another thread."""
+class InterruptedJobError(BaseException):
+    """A job was ended from another thread. No `Exception`, so that nothing takes it for a failure of the connection."""
 
 
 class Interrupt:
