@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from model_server import status
+from model_server import late_answer, slow, status
 from test_flows import HOUR, MINUTE, Scenario, quiet
 
 __all__ = ["quiet"]
@@ -108,3 +108,64 @@ def test_a_stream_that_brings_nothing_is_given_up() -> None:
     assert scenario.chat.texts == [f"re {number}" for number in range(10)]
     assert scenario.server.cost()["streamMessages"] <= 10
     scenario.chat.check()
+
+
+def test_a_stream_that_died_without_a_word_is_left() -> None:
+    """After three of its heartbeats, though nobody waits, and all that it kept back comes."""
+    scenario = Scenario(life=None, heartbeat=15.0).listening()
+    scenario.say(1, "before")
+    scenario.run(7 * MINUTE)
+    scenario.server.cut(ending="died")
+    scenario.say(1, "meanwhile")
+    scenario.run(MINUTE)
+    assert scenario.chat.texts == ["before", "meanwhile"]
+    scenario.chat.check()
+
+
+def test_a_look_from_before_the_stream_opened_covers_no_gap() -> None:
+    """A list that was made before, and came after, lacks what was said between: one more look shows it, and soon."""
+    scenario = Scenario(life=None).listening()
+    scenario.run(5)
+    scenario.server.refuse_streams(503, retry_after="1")
+    scenario.server.cut()
+    scenario.run(2 * MINUTE)
+    looks = scenario.server.cost()["listMessages"]
+    scenario.server.fault("listMessages", late_answer(15.0))
+    while scenario.server.cost()["listMessages"] == looks:
+        scenario.run(0.1)
+    scenario.run(0.1)
+    scenario.say(0, "between")
+    scenario.server.refuse_streams(200)
+    scenario.run(14)
+    assert scenario.server.open_streams()
+    scenario.run(5)
+    assert scenario.chat.texts == ["between"]
+    scenario.chat.check()
+
+
+@pytest.mark.parametrize("stamps", ["millisecond", "second", "none"])
+def test_what_a_gap_held_comes_before_what_came_later(stamps: str) -> None:
+    """Though the next stream has brought that first, and the list is slow. Without times, an earlier look tells."""
+    scenario = Scenario(life=None, stamps=stamps).listening()
+    scenario.say(1, "before")
+    scenario.run(6 * MINUTE)
+    scenario.server.fault("listMessages", late_answer(1.0))
+    scenario.server.fault("streamMessages", slow(0.5))
+    scenario.server.cut()
+    scenario.say(0.1, "in the gap")
+    scenario.say(0.9, "later")
+    scenario.run(10)
+    assert scenario.chat.texts == ["before", "in the gap", "later"]
+    assert scenario.chat.handed[-1].at < 6 * MINUTE + 5
+
+
+def test_a_stream_is_read_out_when_the_next_one_is_open() -> None:
+    """What was still on its way then comes, and at once, though the next one does not bring it."""
+    scenario = Scenario(life=(20.0, 20.0), stream_way=(0.5, 0.5)).listening()
+    scenario.run(2 * MINUTE)
+    for number in range(200):
+        scenario.say(number / 5, str(number))
+    scenario.run(MINUTE)
+    assert sorted(scenario.chat.texts, key=int) == [str(number) for number in range(200)]
+    assert scenario.chat.late() < 1
+    assert max(len(scenario.server.streams), 1) > 6

@@ -64,6 +64,7 @@ class HistoryScan:
         order: Which way the list runs, as far as it was found out.
         found_nothing: Whether it began at an anchor without witnesses, and found nothing behind it.
         from_anchor: Whether what was listed begins after the anchor, and not at an end of the list.
+        is_whole: Whether all that the list has was listed.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class HistoryScan:
         order: int = UNKNOWN,
     ) -> None:
         self.order = experience.order or order
-        self.found_nothing = False
+        self.found_nothing = self.is_whole = False
         # Two messages of the list's first page, to find out whether ids serve as cursors.
         self._probe: Anchor | None = None
         self._probing = False
@@ -127,6 +128,7 @@ class HistoryScan:
         if self.order == NEWEST_FIRST and self._has_reached_known():
             return True
         if not self._pages.follow(next_cursor) or next_cursor is None:
+            self.is_whole = next_cursor is None and not self.from_anchor
             return True
         self._handed_out.append((next_cursor, len(self._listed)))
         if self.order == OLDEST_FIRST and not self.from_anchor and self._may_jump and not self._is_listed(self._anchor):

@@ -130,6 +130,8 @@ class Messages:
         self._owns: dict[str, Own] = {}
         self._heard_live_at = now
         self._forgot = self._overflowed = False
+        # Whether the whole list was read once, so that what it did not show then is new, though no time tells so.
+        self._all_seen = False
         # Where the next scan may begin, and how many have found nothing there.
         self._anchor: Anchor | None = None
         self._doubts = 0
@@ -354,7 +356,11 @@ class Messages:
             if self._forgot and not is_after_ours:
                 # Older than all that is remembered.
                 continue
-            new = is_after_ours if stamp is None else stamp >= self._new_from - (_OLD if is_after_ours else 0)
+            new = (
+                is_after_ours or self._all_seen
+                if stamp is None
+                else stamp >= self._new_from - (_OLD if is_after_ours else 0)
+            )
             if is_known:
                 continue
             if message.direction == INBOUND or not new:
@@ -371,6 +377,7 @@ class Messages:
             self._others[id_] = began
             self._known[id_] = made_at
             self._known.move_to_end(id_, last=False)
+        self._all_seen = self._all_seen or (scan.is_whole and len(kept) == len(others))
         return fresh
 
     def _put_in_order(self, listed: Sequence[Message], began: float) -> None:
