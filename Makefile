@@ -48,10 +48,10 @@ schemathesis: $(VENV)/.tools ## the contract against the sandbox
 wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 	$(BIN)/pytest tests/test_wheel.py
 
-model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (ten minutes)
+model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (twenty minutes)
 	$(BIN)/python tests/random_runs.py --runs 10000
 
-mutants: $(VENV)/.tools ## small wrong edits of the core, each of which has to fail a test (ten minutes)
+mutants: $(VENV)/.tools ## small wrong edits of the core, each of which has to fail a test (fifteen minutes)
 	$(BIN)/python tools/mutants.py
 
 architecture: $(VENV)/.tools ## draw the table of states into docs/architecture.md

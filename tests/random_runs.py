@@ -38,6 +38,8 @@ from test_flows import HOUR, KEY, MINUTE, Chat, Scenario
 _SOON: Final = 35.0
 # Where streams leave out messages, or lists lack those of a gap, and nobody waits: at the next check.
 _AT_THE_NEXT_CHECK: Final = 345.0
+# After so many runs, it tells how far it is.
+_TOLD_EVERY: Final = 1000
 # How long after the last trouble all is to be paid.
 _PEACE: Final = 480.0
 
@@ -441,6 +443,8 @@ def main() -> int:
                     "lost" if "never" in wrong else "doubled" if "twice" in wrong or "stands" in wrong else "else"
                 ] += 1
                 print(f"seed {seed}: {wrong}", flush=True)  # noqa: T201
+            if totals.runs % _TOLD_EVERY == 0 and totals.runs < given.runs:
+                print(f"{totals.runs} runs so far, {failed} failed", flush=True)  # noqa: T201
     print(  # noqa: T201
         f"{totals.runs} runs, {totals.hours:.0f} hours, {totals.troubles} troubles, {totals.lives} streams, "
         f"{totals.sent} messages sent, {totals.replies} handed out, {totals.requests} requests: "

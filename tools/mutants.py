@@ -2,7 +2,8 @@
 
 Each edit stands in `tools/mutants.toml`: a file, a piece of its text, what to put in its place, and what would go
 wrong. It is made in a copy of the package, and the tests that need no sockets run against the copy until one fails.
-Prints a line an edit, and ends with 1 where one passes all tests, or can no longer be made.
+Prints a line an edit, and ends with 1 where one passes all tests, or can no longer be made. Before all, an edit that
+changes nothing has to pass them.
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ from attrs import frozen
 ROOT: Final = Path(__file__).parent.parent
 LIST: Final = ROOT / "tools" / "mutants.toml"
 TESTS: Final = (
-    "tests/test_limit.py",
-    "tests/test_history.py",
     "tests/test_pure.py",
-    "tests/test_flows.py",
+    "tests/test_state.py",
+    "tests/test_history.py",
     "tests/test_send_flows.py",
+    "tests/test_stream_flows.py",
+    "tests/test_list_flows.py",
     "tests/test_conversation_flows.py",
+    "tests/test_flows.py",
+    "tests/test_limit.py",
+    "tests/test_long_conversations.py",
     "tests/test_random_runs.py",
 )
+PASSES: Final = "PASSES ALL TESTS"
 _LONGEST: Final = 600.0
 
 
@@ -71,7 +77,7 @@ class Edit:
                 return "found: the tests do not end"
         failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         if not ran.returncode:
-            return "PASSES ALL TESTS"
+            return PASSES
         return f"found: {failed[0].partition(' - ')[0] if failed else ran.stdout[-200:]}"
 
 
@@ -84,6 +90,10 @@ def main() -> int:
     edits = [Edit(**entry) for entry in tomllib.loads(LIST.read_text("utf-8"))["edit"]]
     chosen = list(enumerate(edits, 1)) if given.only is None else [(given.only, edits[given.only - 1])]
     began, found = time.monotonic(), 0
+    unchanged = Edit(file=edits[0].file, old=edits[0].old, new=edits[0].old, wrong="nothing").verdict()
+    if unchanged != PASSES:
+        print(f"without any edit the tests fail: {unchanged}")
+        return 1
     with ThreadPoolExecutor(given.processes) as pool:
         for (number, edit), verdict in zip(chosen, pool.map(lambda one: one[1].verdict(), chosen), strict=True):
             found += verdict.startswith("found")
