@@ -49,7 +49,7 @@ Flow = Generator[Effect[Any], Any, T]
 """A flow whose end gives a `T`."""
 
 
-@frozen
+@frozen(eq=False)
 class Sleep(Effect[None]):
     """Wait.
 
@@ -60,7 +60,7 @@ class Sleep(Effect[None]):
     seconds: float
 
 
-@frozen
+@frozen(eq=False)
 class TakeSlot(Effect[bool]):
     """Wait in the line of the rate limit for a slot. Gives whether there was one in time.
 
@@ -73,7 +73,7 @@ class TakeSlot(Effect[bool]):
     until: float
 
 
-@frozen
+@frozen(eq=False)
 class SendRequest(Effect["Response | TransportFailure"]):
     """Send a request. Gives a `Response`, or a `TransportFailure`.
 
@@ -112,7 +112,7 @@ class SendRequest(Effect["Response | TransportFailure"]):
         return self.streaming and status_code == HTTPStatus.OK and media_type == _EVENT_STREAM
 
 
-@frozen
+@frozen(eq=False)
 class Start(Effect[None]):
     """Run a flow in the background. What becomes of it comes as events of this job's.
 
@@ -125,7 +125,7 @@ class Start(Effect[None]):
     flow: Flow[Any]
 
 
-@frozen
+@frozen(eq=False)
 class Cancel(Effect[None]):
     """End a job, if it still runs, and close its stream. No more of its events come.
 
@@ -136,7 +136,7 @@ class Cancel(Effect[None]):
     job: str
 
 
-@frozen
+@frozen(eq=False)
 class Receive(Effect["Event | None"]):
     """Take the next event out of the mailbox. Gives `None` where none comes in time.
 
@@ -147,7 +147,7 @@ class Receive(Effect["Event | None"]):
     seconds: float
 
 
-@frozen
+@frozen(eq=False)
 class Post(Effect[None]):
     """Put an event into the mailbox, for whoever reads the conversation.
 

@@ -10,7 +10,6 @@ guess was wrong, and the list is read from its end.
 from __future__ import annotations
 
 from itertools import islice
-from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -206,8 +205,8 @@ class HistoryScan:
             return OLDEST_FIRST
         # What was there before stands before it. Where that is not known: in a short list, what is known is older than
         # what is not; in a long one, which has stood there for long, it is younger.
-        middle = fmean(before) if before else (len(ids) - 1) / 2
-        late = (fmean(known) > middle) == bool(before or len(ids) > _SHORT)
+        middle = _mean(before) if before else (len(ids) - 1) / 2
+        late = (_mean(known) > middle) == bool(before or len(ids) > _SHORT)
         return OLDEST_FIRST if late else NEWEST_FIRST
 
     def next_anchor(self, ids: Collection[str]) -> Anchor | None:
@@ -278,3 +277,8 @@ class HistoryScan:
     def is_old(self, message: Message, far: float = 0.0) -> bool:
         at = message.created_at
         return self._floor is not None and at is not None and at.timestamp() < self._floor - far
+
+
+def _mean(places: Sequence[int]) -> float:
+    # `statistics` would take longer to import than all the rest of this package's core.
+    return sum(places) / len(places)

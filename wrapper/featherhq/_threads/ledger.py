@@ -66,7 +66,7 @@ class Sending:
 
 @define(eq=False, weakref_slot=False)
 class _Known:
-    """A message that was confirmed, found or listed: since when, and of which call, if any.
+    """A message that was confirmed, found or listed: since when, whether a call has sent it, and that call's floor.
 
     There may be many thousands of these, so that every byte counts.
     """
@@ -74,7 +74,7 @@ class _Known:
     thread_id: str
     message_id: str
     since: float
-    began: float | None = None
+    is_own: bool = False
     floor: float | None = None
 
 
@@ -128,7 +128,7 @@ class SendLedger:
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""
         with self._lock:
-            self._learn(_Known(sending.thread_id, message_id, now, sending.began, sending.floor))
+            self._learn(_Known(sending.thread_id, message_id, now, is_own=True, floor=sending.floor))
 
     def saw(self, thread_id: str, messages: Iterable[Message], now: float) -> None:
         """Messages were listed or streamed: no call that begins from now on can have sent one of them."""
@@ -170,7 +170,7 @@ class SendLedger:
             clock_holds = not any(_disagrees(theirs.get(message.id), message) for message in listed)
             for message in listed:
                 known = theirs.get(message.id)
-                mine = known is not None and (known.began is not None or known.since < sending.began)
+                mine = known is not None and (known.is_own or known.since < sending.began)
                 if mine or message.direction == OUTBOUND:
                     continue
                 text, age = _comparable(message.text), _age(message, sending.floor)
@@ -184,7 +184,7 @@ class SendLedger:
             # Where the server may still be at work on this one, what is there rather belongs to those it is done with.
             first = 0 if sending.finished else sum(other.finished for other in equals)
             if len(recent) > first and not any(other.waiting for other in equals):
-                self._learn(_Known(sending.thread_id, recent[first].id, now, sending.began, sending.floor))
+                self._learn(_Known(sending.thread_id, recent[first].id, now, is_own=True, floor=sending.floor))
                 return recent[first]
             return Match.UNSURE if recent or unsure else Match.ABSENT
 
@@ -199,7 +199,7 @@ class SendLedger:
             if id_ in ids and id_ in self._lacking:
                 self._lacking.discard(id_)
                 self.longest_lag = max(self.longest_lag, now - known.since)
-            elif id_ not in ids and known.began is not None:
+            elif id_ not in ids and known.is_own:
                 self._lacking.add(id_)
                 lags = True
         return lags
@@ -226,7 +226,7 @@ def _age(message: Message, floor: float | None) -> float | None:
 
 def _disagrees(known: _Known | None, message: Message) -> bool:
     """Whether one of our own messages, whose time we know, has another by the server's own clock."""
-    if known is None or known.began is None:
+    if known is None or not known.is_own:
         return False
     age = _age(message, known.floor)
     return age is not None and age > 0
