@@ -99,7 +99,7 @@ def test_a_reply_is_looked_for_after_a_cut_too(cut_before: float, delivered: boo
 
 
 def test_a_stream_that_brings_nothing_is_given_up() -> None:
-    """Silent twice on what the list shows: from then on there are looks and hardly a stream, and nothing is lost."""
+    """Silent twice on what the list shows: there are looks alone for the next minute, which are faster."""
     scenario = Scenario(life=None, mute=True).listening()
     for number in range(10):
         scenario.world.run_until(scenario.chat.send(str(number)))
@@ -107,6 +107,9 @@ def test_a_stream_that_brings_nothing_is_given_up() -> None:
         scenario.run(MINUTE)
     assert scenario.chat.texts == [f"re {number}" for number in range(10)]
     assert scenario.server.cost()["streamMessages"] <= 10
+    took = [message.at - (scenario.chat.began + MINUTE * number) for number, message in enumerate(scenario.chat.handed)]
+    assert all(seconds < 6 for seconds in took)
+    assert [seconds < 2 for seconds in took] == [False, False, True] * 3 + [False]
     scenario.chat.check()
 
 

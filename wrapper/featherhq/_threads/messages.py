@@ -431,7 +431,6 @@ class Messages:
 
     def _know(self, message_id: str, at: float) -> None:
         self._known[message_id] = at
-        self._known.move_to_end(message_id)
         if len(self._known) > _MOST_KNOWN:
             forgotten, _ = self._known.popitem(last=False)
             self._settled.discard(forgotten)

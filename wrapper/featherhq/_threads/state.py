@@ -269,7 +269,6 @@ class ConversationState:
         self.look = Look.IDLE
         self._experience = experience
         self._random = random
-        self._server_time = server_time
         self.messages = Messages(experience, server_time, known, now, wall_time)
         self._asking = False
         self._wall_offset = wall_time - now
