@@ -60,7 +60,7 @@ architecture: $(VENV)/.tools ## draw the table of states into docs/architecture.
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
-bench: $(VENV)/.bench ## speed and memory beside other clients (twenty minutes); writes benchmarks/results.md
+bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour); writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel
 	@$(BIN)/python -m build --wheel --outdir $(VENV)/wheel . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
 	@for python in bench bare; do \
