@@ -91,3 +91,17 @@ def test_what_only_asks_left_is_dropped_from_the_oldest_on(caplog: pytest.LogCap
     scenario.run(10)
     assert 256 <= len(scenario.chat.handed) - taken < 256 + REPLIES
     assert len({message.message_id for message in scenario.chat.handed}) == len(scenario.chat.handed)
+
+
+def test_one_who_takes_a_message_reads_no_further_than_needed() -> None:
+    """What is not read waits in the mailbox, and the server with it, so that no flood fills the memory; all comes."""
+    scenario = Scenario(life=None, counting=None)
+    scenario.chat.open()
+    for number in range(1000):
+        scenario.say(number / 1000, str(number))
+    scenario.run(2)
+    scenario.world.run_until(scenario.chat._spawn(scenario.chat.flow.next(None), "next"))
+    assert len(scenario.chat.flow._state.messages._inbox) == 255
+    listener = scenario.chat.replies(5.0)
+    scenario.world.run_until(listener)
+    assert scenario.chat.texts == [str(number) for number in range(1, 1000)]
