@@ -103,6 +103,25 @@ def test_a_server_that_never_tells_its_time() -> None:
     assert messages.take_reply(own, NOW + 1) == fresh[0]
 
 
+def test_what_may_be_a_reply_waits_for_what_is_one() -> None:
+    """A message stamped shortly before the question, and listed before it: given as long as a list may lag, or at the
+    end of an `ask`; and what is listed after the question goes before it.
+    """
+    messages = Messages(Experience(), lambda at: WALL - NOW + at, {}, NOW - 100, WALL - 100)
+    own = messages.accepted(Accepted("2", NOW, WALL), NOW, asking=True)
+    scan, _ = messages.scan(NOW + 1, partial=False)
+    scan.add([message("1", -1), message("2", 0, "INBOUND")], None)
+    (aside,), _ = messages.read(scan, NOW + 1, NOW + 1, partial=False)
+    assert messages.take_reply(own, NOW + 1) is None
+    assert messages.take_reply(own, NOW + 2.9) is None
+    scan, _ = messages.scan(NOW + 2.9, partial=False)
+    scan.add([message("1", -1), message("2", 0, "INBOUND"), message("3", 2)], None)
+    (reply,), _ = messages.read(scan, NOW + 2.9, NOW + 2.9, partial=False)
+    assert messages.take_reply(own, NOW + 2.9) == reply
+    assert messages.take_reply(own, NOW + 2.9) is None
+    assert messages.take_reply(own, NOW + 2.9, last=True) == aside
+
+
 def test_a_list_that_turns_out_to_run_the_other_way() -> None:
     """What stands behind an anchor is older then: it is read from its end."""
     scan = HistoryScan(Experience(), anchor=Anchor("1", frozenset({"2"})), order=OLDEST_FIRST)

@@ -172,3 +172,17 @@ def test_a_stream_is_read_out_when_the_next_one_is_open() -> None:
     assert sorted(scenario.chat.texts, key=int) == [str(number) for number in range(200)]
     assert scenario.chat.late() < 1
     assert max(len(scenario.server.streams), 1) > 6
+
+
+def test_a_renewal_that_never_works_is_given_up() -> None:
+    """A server that allows one stream a thread refuses the next one three times, and is not asked again."""
+    scenario = Scenario(life=(20.0, 20.0), one_stream="refuse").listening()
+    scenario.run(10 * MINUTE)
+    lives = len(scenario.server.streams)
+    assert lives > 25
+    assert scenario.server.cost()["streamMessages"] <= lives + 6
+    for number in range(100):
+        scenario.say(number / 2, str(number))
+    scenario.run(2 * MINUTE)
+    assert scenario.chat.texts == [str(number) for number in range(100)]
+    scenario.chat.check()

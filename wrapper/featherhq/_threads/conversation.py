@@ -139,14 +139,12 @@ class ConversationFlow:
             ReplyTimeoutError: it was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
-        _arguments.text("text", text)
         self._check_open()
         with self._alone():
             return (yield from self._ask(text, deadline))
 
     def ask_once(self, text: object, deadline: Deadline) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one turn."""
-        _arguments.text("text", text)
         with self._alone():
             return (yield from self._ask(text, deadline))
 
@@ -185,6 +183,7 @@ class ConversationFlow:
 
     def _ask(self, text: object, deadline: Deadline) -> Flow[Message]:
         settings, state = self._settings, self._state
+        _arguments.text("text", text)
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
         if earlier:
