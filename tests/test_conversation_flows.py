@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from contextlib import closing, suppress
 from functools import partial
 from itertools import count
 from statistics import median, quantiles
@@ -14,6 +15,7 @@ import attrs
 import pytest
 from fake_time import Process
 from featherhq import ReplyTimeoutError
+from featherhq._core.effects import Cancel, Flow, Start
 from featherhq._log import logger
 from featherhq._models import Message
 from model_server import (
@@ -260,6 +262,39 @@ def test_cancelled_waits_lose_nothing() -> None:
         listener.cancel()
     scenario.chat.check()
     assert scenario.chat.late() < 4
+
+
+def given_up(flow: Flow[Any], after: int) -> Flow[Any]:
+    """A call that is given up as it starts or ends a job, counted from 0: both are begun at once, or not at all."""
+    result: Any = None
+    with suppress(StopIteration), closing(flow):
+        while True:
+            effect = flow.send(result)
+            result = yield effect
+            if isinstance(effect, Start | Cancel):
+                if not after:
+                    return None
+                after -= 1
+    return result
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("options", [{"life": (3.0, 9.0)}, {"life": (20.0, 20.0)}, {"stream_status": 404}], ids=str)
+def test_a_call_that_is_given_up_at_any_step_leaves_the_rest_to_the_next(options: dict[str, Any], after: int) -> None:
+    """A stream that it was to open is opened all the same, and the list is read: nothing is lost, or later."""
+    scenario = Scenario(agent=lambda text: [(0.5, f"re {text}")], **options)
+    scenario.chat.open()
+    for number in range(20):
+        scenario.say(4.3 * number, str(number))
+    turn = 0
+    while scenario.world.now < 2 * MINUTE:
+        turn += 1
+        if turn % 10 == 0:
+            scenario.world.run_until(scenario.chat.send(f"{turn}"))
+        flow = scenario.chat._listen(0.3)
+        scenario.world.run_until(scenario.chat._spawn(given_up(flow, after) if turn % 3 else flow, "turn"))
+    scenario.chat.check()
+    assert scenario.chat.late() < 35
 
 
 @pytest.mark.parametrize("resets", [False, True])
@@ -629,16 +664,16 @@ def test_one_refusal_costs_seconds() -> None:
 
 
 def test_one_refusal_is_not_believed() -> None:
-    """Where streams have been had before, there is one again seconds later, and what is said then comes at once."""
+    """Where streams have been had before, there is one again at once, and what is said then comes."""
     for code in (404, 405, 501):
         scenario = Scenario(life=(20.0, 20.0)).listening()
         scenario.say(1, "one")
         scenario.run(10)
         scenario.server.fault("streamMessages", status(code))
-        scenario.say(28, "two")
+        scenario.say(12, "two")
         scenario.run(MINUTE)
         assert scenario.chat.texts == ["one", "two"]
-        assert scenario.chat.handed[1].at - 38 < 0.2
+        assert scenario.chat.handed[1].at - 22 < 0.2
 
 
 def test_streams_that_were_refused_for_hours_are_asked_for_again() -> None:

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from model_server import INBOUND, late_answer
+from model_server import INBOUND, late_answer, status
 from test_flows import HOUR, MINUTE, Scenario, quiet
 
 __all__ = ["quiet"]
@@ -103,3 +103,15 @@ def test_a_part_that_was_left_out_is_read_when_nobody_waits() -> None:
     scenario.run(MINUTE)
     assert scenario.chat.texts == ["left out"]
     assert scenario.chat.flow._state.coverage.name == "COVERED"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_server_that_takes_none_of_its_cursors(newest_first: bool) -> None:
+    """Its lists cannot be read beyond a page: that is tried a few times, now and then, and nothing spins."""
+    scenario = Scenario(old=300, stream_status=404, newest_first=newest_first, stamps="none")
+    scenario.server.plan = lambda call, _: status(400) if "cursor" in call.params else None
+    scenario.chat.open()
+    scenario.chat.listen()
+    scenario.world.run_until(scenario.chat.send("hello"))
+    scenario.run(MINUTE)
+    assert scenario.server.cost()["listMessages"] < 60

@@ -128,25 +128,31 @@ def test_an_error_of_an_effect_is_raised_in_the_flow(kind: Kind, pump: Any) -> N
     assert run(kind, pump, flow(), pump.mailbox()) == "caught"
 
 
-def test_a_job_that_is_started_again_is_another() -> None:
-    """Nothing of the first one comes any more, though it was under way."""
+def test_a_job_that_is_started_again_is_another(kind: Kind, pump: Any) -> None:
+    """Nothing of the first one comes any more, though it was under way; and nobody waits for its end."""
 
-    async def program() -> list[Any]:
-        pump = AsyncPump(None)
-        async with pump.mailbox() as mailbox:
+    def slow() -> Flow[str]:
+        yield from Sleep(60)
+        return "slow"
 
-            def slow() -> Flow[str]:
-                yield from Sleep(60)
-                return "slow"
+    def flow() -> Flow[list[Any]]:
+        yield from Start("job", slow())
+        yield from Start("job", done())
+        return [(yield from Receive(5)), (yield from Receive(0.05))]
 
-            def flow() -> Flow[list[Any]]:
-                yield from Start("job", slow())
-                yield from Start("job", done())
-                return [(yield from Receive(5)), (yield from Receive(0.05))]
+    assert run(kind, pump, flow(), pump.mailbox()) == [JobDone("job", "done"), None]
 
-            return await pump.run(flow(), mailbox)
 
-    assert asyncio.run(program()) == [JobDone("job", "done"), None]
+def test_a_task_cannot_be_cancelled_as_it_starts_a_job() -> None:
+    """So that whoever is cancelled has started it, or has not come to it."""
+
+    async def program() -> None:
+        async with AsyncPump(None).mailbox() as mailbox:
+            for _ in range(2):
+                with pytest.raises(StopIteration):
+                    mailbox.start("job", done()).send(None)
+
+    asyncio.run(program())
 
 
 def test_chunks_wait_for_room() -> None:

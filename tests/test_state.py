@@ -90,6 +90,49 @@ def test_a_stream_that_is_given_up_takes_the_next_one_with_it() -> None:
     assert made.stream is Stream.REFUSED
 
 
+def renewing() -> tuple[ConversationState, Connect]:
+    """A conversation that opens the next stream before the last one ends; and what opens it."""
+    made = state()
+    for number in range(3):
+        made._experience.lived(60.0, NOW + number)
+    (first,) = made.commands(NOW, WALL)
+    assert isinstance(first, Connect)
+    made.opened(first.job, NOW)
+    assert made._line is not None
+    made._line.heard_at = NOW + 59
+    (second,) = made.commands(NOW + 59, WALL + 59)
+    assert isinstance(second, Connect)
+    assert (made.stream, second.urgency.priority) == (Stream.RENEWING, Priority.RENEW)
+    return made, second
+
+
+@pytest.mark.parametrize("asking", [False, True])
+def test_a_renewal_becomes_urgent_when_the_last_stream_ends(asking: bool) -> None:
+    """It waits in the line of the rate limit behind all others until then."""
+    made, connect = renewing()
+    if asking:
+        made.ask(NOW + 59)
+    made.ended("stream 1", "cut", NOW + 60)
+    assert made.stream is Stream.OPENING
+    assert connect.urgency.priority is (Priority.NOW if asking else Priority.REOPEN)
+
+
+def test_a_renewal_may_be_refused_as_often_as_it_is_tried() -> None:
+    """The last stream goes on: nobody polls for that."""
+    made, connect = renewing()
+    for number in range(5):
+        made.refused(connect.job, "404", NOW + 60 + 20 * number)
+        assert made.stream is Stream.OPEN
+        assert made._line is not None
+        made._line.heard_at = NOW + 79 + 20 * number
+        made._experience.renewed(well=True)
+        (connect,) = (
+            command
+            for command in made.commands(NOW + 79 + 20 * number, WALL + 79 + 20 * number)
+            if isinstance(command, Connect)
+        )
+
+
 def test_a_server_that_never_tells_its_time() -> None:
     """The stamp of our own message is learned all the same, once the list shows it."""
     messages = Messages(Experience(), lambda _: None, {}, NOW, WALL)

@@ -86,8 +86,10 @@ class AsyncMailbox:
         return event
 
     async def start(self, name: str, flow: Flow[Any]) -> None:
-        """As `Start`."""
-        await self.cancel(name)
+        """As `Start`; it waits for nothing, so that a task that is cancelled has done it, or has not come to it."""
+        before = self._let_go(name)
+        if before is not None:
+            before.abandon()
         if self._closed is not None:
             flow.close()
             return
@@ -95,12 +97,8 @@ class AsyncMailbox:
 
     async def cancel(self, name: str) -> None:
         """As `Cancel`."""
-        job = self._jobs.pop(name, None)
+        job = self._let_go(name)
         if job is not None:
-            job.ended = True
-            kept = [event for event in self._events if getattr(event, "job", None) != name]
-            self._events = deque(kept)
-            self._unread = sum(isinstance(event, Chunk) for event in kept)
             await job.aend()
 
     def abandon(self) -> None:
@@ -121,6 +119,15 @@ class AsyncMailbox:
             job.ended = True
         for job in jobs:
             await job.aend()
+
+    def _let_go(self, name: str) -> _Job | None:
+        job = self._jobs.pop(name, None)
+        if job is not None:
+            job.ended = True
+            kept = [event for event in self._events if getattr(event, "job", None) != name]
+            self._events = deque(kept)
+            self._unread = sum(isinstance(event, Chunk) for event in kept)
+        return job
 
 
 class _Job:

@@ -82,8 +82,10 @@ class Mailbox:
             return event
 
     def start(self, name: str, flow: Flow[Any]) -> None:
-        """As `Start`."""
-        self.cancel(name)
+        """As `Start`; it waits for nothing."""
+        before = self._let_go(name)
+        if before is not None:
+            before.interrupt.set()
         job = _Job(self._pump, self, name, flow)
         with self._changed:
             if self._closed is not None:
@@ -95,12 +97,7 @@ class Mailbox:
 
     def cancel(self, name: str) -> None:
         """As `Cancel`."""
-        with self._changed:
-            job = self._jobs.pop(name, None)
-            if job is not None:
-                job.ended = True
-                self._leave_out(name)
-                self._changed.notify_all()
+        job = self._let_go(name)
         if job is not None:
             job.end()
 
@@ -121,10 +118,16 @@ class Mailbox:
         """End all jobs: nobody holds the conversation any more."""
         self.close(Closed(with_client=False))
 
-    def _leave_out(self, name: str) -> None:
-        kept = [event for event in self._events if getattr(event, "job", None) != name]
-        self._events = deque(kept)
-        self._unread = sum(isinstance(event, Chunk) for event in kept)
+    def _let_go(self, name: str) -> _Job | None:
+        with self._changed:
+            job = self._jobs.pop(name, None)
+            if job is not None:
+                job.ended = True
+                kept = [event for event in self._events if getattr(event, "job", None) != name]
+                self._events = deque(kept)
+                self._unread = sum(isinstance(event, Chunk) for event in kept)
+                self._changed.notify_all()
+            return job
 
 
 class _Job:

@@ -114,7 +114,7 @@ class SendRequest(Effect["Response | TransportFailure"]):
 
 @frozen(eq=False)
 class Start(Effect[None]):
-    """Run a flow in the background. What becomes of it comes as events of this job's.
+    """Run a flow in the background, at once. What becomes of it comes as events of this job's.
 
     Attributes:
         job: Its name. A job of the same name that still runs is cancelled.

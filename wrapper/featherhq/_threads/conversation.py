@@ -8,6 +8,7 @@ background and post into the mailbox, so that each is heard while the others wai
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Lock
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
     from featherhq._threads.messages import Own
     from featherhq._threads.send import Sent
+    from featherhq._threads.state import Command
 
 _LOOK: Final = "look"
 # Of an `ask`'s time, what opening the stream may take before the message is sent without it.
@@ -90,6 +92,8 @@ class ConversationFlow:
         self._opened = False
         self._closed: Closed | None = None
         self._reader = Lock()
+        # What the state has told, and has not been done yet: a call may be given up while it waits for a job to end.
+        self._commands: deque[Command] = deque()
         # What the last job that tried to open a stream came to, and what keeps the list from being read for good.
         self._opening: object = None
         self._retries = 0
@@ -280,9 +284,12 @@ class ConversationFlow:
             self._take_in(event)
 
     def _start(self) -> Flow[None]:
-        """Start and end what the state says."""
-        settings = self._settings
-        for command in self._state.commands(settings.clock(), settings.wall_clock()):
+        """Start and end what the state says; what a call was given up over, the next one does."""
+        settings, todo = self._settings, self._commands
+        todo.extend(self._state.commands(settings.clock(), settings.wall_clock()))
+        while todo:
+            # Begun is done: jobs are started at once, and the end of one may be waited for by nobody.
+            command = todo.popleft()
             if isinstance(command, Connect):
                 retries, self._retries = self._retries, 0
                 yield from Start(

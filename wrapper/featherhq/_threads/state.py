@@ -469,7 +469,7 @@ class ConversationState:
         """A page of the list has come: the new messages that are now to be handed out."""
         scan = self._scan
         assert scan is not None  # noqa: S101 - it was asked for
-        self._page_asked, self._page_at, self._look_failures = False, now, 0
+        self._page_asked, self._page_at = False, now
         return self._finish_look(scan, now) if scan.add(messages, next_cursor) else []
 
     def page_refused(self, now: float) -> bool:
@@ -715,7 +715,7 @@ class ConversationState:
         self._scan, self._scan_behind = self.messages.scan(now, partial=self._saw_part)
 
     def _finish_look(self, scan: HistoryScan, now: float) -> list[Message]:
-        self._scan = None
+        self._scan, self._look_failures = None, 0
         self._go(On.READ)
         # One that was made for another reason, right after something has come, tells nothing of the silence after it.
         self._looks += self._look_from >= self._active_at + (_FIRST_POLL if self._line is None else self._first_check)
