@@ -13,6 +13,7 @@ from featherhq._async_pump import AsyncPump
 from featherhq._core.effects import (
     READ_AHEAD,
     Accepted,
+    Cancel,
     Chunk,
     Closed,
     Effect,
@@ -141,6 +142,16 @@ def test_a_job_that_is_started_again_is_another(kind: Kind, pump: Any) -> None:
         return [(yield from Receive(5)), (yield from Receive(0.05))]
 
     assert run(kind, pump, flow(), pump.mailbox()) == [JobDone("job", "done"), None]
+
+
+def test_a_job_that_is_not_there_may_be_cancelled(kind: Kind, pump: Any) -> None:
+    """It was ended before, say; nothing happens."""
+
+    def flow() -> Flow[Any]:
+        yield from Cancel("job")
+        return (yield from Receive(0.01))
+
+    assert run(kind, pump, flow(), pump.mailbox()) is None
 
 
 def test_a_task_cannot_be_cancelled_as_it_starts_a_job() -> None:
