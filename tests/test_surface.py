@@ -10,6 +10,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +175,15 @@ def test_feather_log(level: str, shown: int, monkeypatch: pytest.MonkeyPatch) ->
         logger.handlers[:], logger.level = before
 
 
-def command(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+@contextmanager
+def command(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
     line = [sys.executable, "-m", "featherhq", *arguments]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            # Where a test fails, nobody waits for its end.
+            process.kill()
 
 
 def test_the_sandbox_from_the_command_line() -> None:
