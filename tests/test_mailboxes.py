@@ -198,6 +198,23 @@ def test_chunks_wait_for_room() -> None:
     assert asyncio.run(program()) == [READ_AHEAD - 2]
 
 
+def test_a_job_that_is_cancelled_makes_room_for_the_others() -> None:
+    """Its chunks are dropped, and whoever waited for their place goes on, though nobody has taken anything."""
+
+    async def program() -> Any:
+        async with AsyncPump(None).mailbox() as mailbox:
+            await mailbox.start("full", done())
+            for _ in range(READ_AHEAD):
+                await mailbox.post(Chunk("full", b"", 0.0))
+            waiting = asyncio.create_task(mailbox.post(Chunk("other", b"", 0.0)))
+            await asyncio.sleep(0)
+            await mailbox.cancel("full")
+            await asyncio.wait_for(waiting, 5)
+            return await mailbox.receive(5)
+
+    assert asyncio.run(program()) == Chunk("other", b"", 0.0)
+
+
 def test_a_slot_may_be_given_by_another_thread() -> None:
     """Threads and loops may share a limit: who waits in a loop is woken there."""
 

@@ -27,6 +27,7 @@ from featherhq._core.effects import (
     Start,
     TakeSlot,
     TransportFailure,
+    without,
 )
 from featherhq._transport import Clients, build, failure, has_begun
 
@@ -124,9 +125,8 @@ class AsyncMailbox:
         job = self._jobs.pop(name, None)
         if job is not None:
             job.ended = True
-            kept = [event for event in self._events if getattr(event, "job", None) != name]
-            self._events = deque(kept)
-            self._unread = sum(isinstance(event, Chunk) for event in kept)
+            self._events, self._unread = without(self._events, name)
+            self._has_room.set()
         return job
 
 

@@ -26,6 +26,7 @@ from featherhq._core.effects import (
     Start,
     TakeSlot,
     TransportFailure,
+    without,
 )
 from featherhq._transport import Clients, build, failure, has_begun
 
@@ -123,9 +124,7 @@ class Mailbox:
             job = self._jobs.pop(name, None)
             if job is not None:
                 job.ended = True
-                kept = [event for event in self._events if getattr(event, "job", None) != name]
-                self._events = deque(kept)
-                self._unread = sum(isinstance(event, Chunk) for event in kept)
+                self._events, self._unread = without(self._events, name)
                 self._changed.notify_all()
             return job
 

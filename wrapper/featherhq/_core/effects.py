@@ -12,6 +12,7 @@ post what happens to them as *events*. So a wait for one of them never keeps the
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -127,7 +128,7 @@ class Start(Effect[None]):
 
 @frozen(eq=False)
 class Cancel(Effect[None]):
-    """End a job, if it still runs, and close its stream. No more of its events come.
+    """End a job, at once, if it still runs, and close its stream. No more of its events come.
 
     Attributes:
         job: Its name.
@@ -228,6 +229,12 @@ class Closed:
 
 
 Event = JobDone | Chunk | Ended | Accepted | Closed
+
+
+def without(events: Iterable[Event], job: str) -> tuple[deque[Event], int]:
+    """The events that are not of a job, in order; and how many of them are chunks."""
+    kept = deque(event for event in events if getattr(event, "job", None) != job)
+    return kept, sum(isinstance(event, Chunk) for event in kept)
 
 
 @frozen

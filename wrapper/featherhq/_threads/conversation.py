@@ -288,7 +288,7 @@ class ConversationFlow:
         settings, todo = self._settings, self._commands
         todo.extend(self._state.commands(settings.clock(), settings.wall_clock()))
         while todo:
-            # Begun is done: jobs are started at once, and the end of one may be waited for by nobody.
+            # Told once, though the call be given up just then: both `Start` and `Cancel` act before they wait.
             command = todo.popleft()
             if isinstance(command, Connect):
                 retries, self._retries = self._retries, 0

@@ -280,5 +280,5 @@ class HistoryScan:
 
 
 def _mean(places: Sequence[int]) -> float:
-    # `statistics` would take longer to import than all the rest of this package's core.
+    # `statistics` would do, but it imports `decimal` and `fractions`.
     return sum(places) / len(places)
