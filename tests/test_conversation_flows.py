@@ -17,7 +17,7 @@ from fake_time import Process
 from featherhq import ReplyTimeoutError
 from featherhq._core.effects import Cancel, Flow, Start
 from featherhq._log import logger
-from featherhq._models import Message
+from featherhq.models import Message
 from model_server import (
     INBOUND,
     OUTBOUND,

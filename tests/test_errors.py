@@ -280,10 +280,10 @@ def test_every_error_survives_pickling_with_its_note() -> None:
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     """Each class stands there, under its base."""
-    from featherhq import _errors  # noqa: PLC0415 - for its docstring
+    from featherhq import errors  # noqa: PLC0415 - for its docstring
 
     path: dict[int, type] = {}
-    for line in (_errors.__doc__ or "").splitlines():
+    for line in (errors.__doc__ or "").splitlines():
         name = line.strip("│├└─ ").partition(" ")[0]
         if not name.endswith("Error") or not line.startswith("    "):
             continue

@@ -15,7 +15,7 @@ from featherhq._core.pagination import (
     order_for_all,
     order_of,
 )
-from featherhq._models import Message
+from featherhq.models import Message
 from featherhq._threads.experience import Experience
 from featherhq._threads.history import Anchor, HistoryScan
 from hypothesis import given, strategies as st

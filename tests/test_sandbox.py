@@ -20,7 +20,7 @@ import featherhq.sandbox
 import httpx
 import pytest
 from conftest import AGENT_ID
-from featherhq._models import Message
+from featherhq.models import Message
 from featherhq.sandbox import (
     Body,
     CutAfter,
@@ -601,7 +601,7 @@ def test_messages_as_the_client_has_them(path: str, sandbox: Sandbox) -> None:
 
 def test_the_sandbox_shares_little_with_the_client() -> None:
     """Its types and its words; not the code that it is there to test."""
-    shared = {"featherhq._errors", "featherhq._models", "featherhq._settings"}
+    shared = {"featherhq.errors", "featherhq.models", "featherhq._settings"}
     for file in Path(featherhq.sandbox.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -24,7 +24,7 @@ from featherhq import (
     ResponseDecodeError,
     ServerError,
 )
-from featherhq._models import Message
+from featherhq.models import Message
 from featherhq._threads.ledger import Match, Sending, SendLedger
 from featherhq.sandbox import Body, CutAfter, CutBefore, Garbage, Html, Lag, Sandbox, Stall, Status
 

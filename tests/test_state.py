@@ -11,7 +11,7 @@ from featherhq import FeatherError
 from featherhq._core.effects import Accepted, Flow, Sleep
 from featherhq._core.limit import Priority, RateLimit, Urgency
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, History
-from featherhq._models import Message
+from featherhq.models import Message
 from featherhq._threads import flows
 from featherhq._threads.experience import Experience
 from featherhq._threads.history import Anchor, HistoryScan

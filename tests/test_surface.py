@@ -39,7 +39,7 @@ TWINS = ["_client.py", "_async_client.py"]
 RUNNERS = ["_pump.py", "_async_pump.py"]
 FOLDERS = ["_core", "_threads"]
 PURE = sorted(str(path.relative_to(PACKAGE)) for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py"))
-PURE += ["_models.py", "_arguments.py", "_errors.py", "sandbox/_state.py", "sandbox/_limit.py"]
+PURE += ["models.py", "_arguments.py", "errors.py", "sandbox/_state.py", "sandbox/_limit.py"]
 
 pytest_plugins = ["pytester"]
 

@@ -11,7 +11,7 @@ An independent client: not made or endorsed by the vendor.
 
 from featherhq._async_client import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads
 from featherhq._client import Conversation, Feather, Thread, Threads
-from featherhq._errors import (
+from featherhq.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -30,7 +30,7 @@ from featherhq._errors import (
     ServerError,
 )
 from featherhq._log import from_environment as _log_from_environment
-from featherhq._models import Message, SentMessage
+from featherhq.models import Message, SentMessage
 from featherhq._version import __version__
 
 __all__ = [
@@ -63,9 +63,5 @@ __all__ = [
     "__version__",
 ]
 
-# Tracebacks and pickles name things as users import them.
-for _name in __all__:
-    if isinstance(_public := globals()[_name], type):
-        _public.__module__ = __name__
 
 _log_from_environment()

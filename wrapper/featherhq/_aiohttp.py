@@ -19,7 +19,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from featherhq._errors import ConfigurationError
+from featherhq.errors import ConfigurationError
 from featherhq._transport import came
 
 if TYPE_CHECKING:

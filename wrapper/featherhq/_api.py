@@ -9,7 +9,7 @@ from featherhq_api import AuthenticatedClient
 
 from featherhq._arguments import KEY_HEADER
 from featherhq._core.attempts import call
-from featherhq._errors import ConfigurationError
+from featherhq.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

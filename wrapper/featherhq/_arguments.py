@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, TypeGuard
 from uuid import UUID
 
-from featherhq._errors import ConfigurationError, InvalidArgumentError, one_line
+from featherhq.errors import ConfigurationError, InvalidArgumentError, one_line
 
 # The canonical form of RFC 9562 section 4, and no other that `uuid.UUID` would read.
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

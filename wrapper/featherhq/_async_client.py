@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from featherhq_api.models import Thread as ThreadDetails
 
     from featherhq._async_pump import AsyncMailbox, AsyncPump
-    from featherhq._models import Message, SentMessage
+    from featherhq.models import Message, SentMessage
     from featherhq._threads.conversation import ConversationFlow
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from featherhq_api import AuthenticatedClient
     from featherhq_api.models import Thread as ThreadDetails
 
-    from featherhq._models import Message, SentMessage
+    from featherhq.models import Message, SentMessage
     from featherhq._pump import Mailbox, Pump
     from featherhq._threads.conversation import ConversationFlow
 

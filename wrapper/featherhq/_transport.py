@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import httpx
 
 from featherhq._core.effects import TransportFailure
-from featherhq._errors import ConfigurationError, InvalidArgumentError, one_line
+from featherhq.errors import ConfigurationError, InvalidArgumentError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

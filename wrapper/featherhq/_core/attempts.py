@@ -14,7 +14,7 @@ from featherhq._arguments import KEY_HEADER
 from featherhq._core.effects import Flow, Response, SendRequest, Sleep, TakeSlot, TransportFailure
 from featherhq._core.limit import Priority, Urgency
 from featherhq._core.retry import Retry, Stop, read_date, read_retry_after
-from featherhq._errors import InvalidArgumentError
+from featherhq.errors import InvalidArgumentError
 from featherhq._log import logger
 
 if TYPE_CHECKING:

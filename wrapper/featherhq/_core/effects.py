@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from featherhq._errors import ResponseDecodeError
+from featherhq.errors import ResponseDecodeError
 
 if TYPE_CHECKING:
     from featherhq._core.limit import Slot

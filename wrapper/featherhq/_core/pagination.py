@@ -10,13 +10,13 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from featherhq._models import INBOUND
+from featherhq.models import INBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from featherhq._models import Message
+    from featherhq.models import Message
 
 OLDEST_FIRST: Final = 1
 NEWEST_FIRST: Final = -1

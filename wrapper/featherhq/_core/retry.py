@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, frozen
 
 from featherhq._core.effects import Response, TransportFailure
-from featherhq._errors import (
+from featherhq.errors import (
     APIConnectionError,
     APITimeoutError,
     FeatherError,

@@ -28,7 +28,7 @@ from featherhq._core.effects import (
     Start,
 )
 from featherhq._core.retry import Outcome, Stop
-from featherhq._errors import (
+from featherhq.errors import (
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from featherhq._core.effects import Event, Flow
     from featherhq._core.retry import Deadline
-    from featherhq._models import Message, SentMessage
+    from featherhq.models import Message, SentMessage
     from featherhq._settings import Settings
     from featherhq._threads.messages import Own
     from featherhq._threads.send import Sent

@@ -14,8 +14,8 @@ from attrs import frozen
 from featherhq import _arguments
 from featherhq._core.attempts import attempts, call
 from featherhq._core.retry import LONGEST_ATTEMPT, Deadline, Retry, Stop
-from featherhq._errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
-from featherhq._models import Message, read_id, read_message
+from featherhq.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
+from featherhq.models import Message, read_id, read_message
 
 if TYPE_CHECKING:
     from uuid import UUID

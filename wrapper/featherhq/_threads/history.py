@@ -19,7 +19,7 @@ from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, UNKNOWN, Page
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from featherhq._models import Message
+    from featherhq.models import Message
     from featherhq._threads.experience import Experience
 
 # Rows may stand a little out of order: what is so many seconds older than the floor is behind it for sure.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
-from featherhq._models import OUTBOUND, Message
+from featherhq.models import OUTBOUND, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

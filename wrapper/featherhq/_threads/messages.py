@@ -19,7 +19,7 @@ from attrs import define, frozen
 
 from featherhq._core.pagination import OLDEST_FIRST, UNKNOWN, oldest_first
 from featherhq._log import logger
-from featherhq._models import INBOUND, Message
+from featherhq.models import INBOUND, Message
 from featherhq._threads.history import Anchor, HistoryScan
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from featherhq._models import INBOUND, Message, read_message
+from featherhq.models import INBOUND, Message, read_message
 
 if TYPE_CHECKING:
     from featherhq._core.sse import Event

@@ -56,7 +56,7 @@ from featherhq.sandbox._state import LARGEST_LIMIT, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featherhq._models import Message
+    from featherhq.models import Message
 
 __all__ = [
     "Body",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from featherhq._models import INBOUND
+from featherhq.models import INBOUND
 
 if TYPE_CHECKING:
-    from featherhq._models import Message
+    from featherhq.models import Message
 
 
 def default_agent(text: str, history: list[Message]) -> str | list[str]:

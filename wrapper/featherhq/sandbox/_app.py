@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from featherhq._errors import phrase
+from featherhq.errors import phrase
 from featherhq.sandbox import _faults
 from featherhq.sandbox._contract import operations
 from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError, as_message
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from featherhq._models import Message
+    from featherhq.models import Message
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
     from featherhq.sandbox._limit import Counter

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
-from featherhq._models import INBOUND, OUTBOUND, Message
+from featherhq.models import INBOUND, OUTBOUND, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
