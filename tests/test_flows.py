@@ -13,10 +13,10 @@ from fake_time import Process, World
 from featherhq import FeatherError
 from featherhq._core.effects import Closed, Flow
 from featherhq._log import logger
-from featherhq.models import Message, SentMessage
 from featherhq._settings import Settings
 from featherhq._threads.conversation import ConversationFlow
 from featherhq._threads.send import Sent, send
+from featherhq.models import Message, SentMessage
 from model_server import (
     BASE_URL,
     Handed,

@@ -15,9 +15,9 @@ from featherhq._core.pagination import (
     order_for_all,
     order_of,
 )
-from featherhq.models import Message
 from featherhq._threads.experience import Experience
 from featherhq._threads.history import Anchor, HistoryScan
+from featherhq.models import Message
 from hypothesis import given, strategies as st
 
 NOW = 1_700_000_000.0

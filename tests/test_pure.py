@@ -21,9 +21,9 @@ from featherhq._core.retry import (
     work_of,
 )
 from featherhq._core.sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
+from featherhq._threads.replies import agent_message
 from featherhq.errors import APITimeoutError, FeatherError, phrase
 from featherhq.models import read_id, read_message, read_time
-from featherhq._threads.replies import agent_message
 from hypothesis import given, strategies as st
 
 

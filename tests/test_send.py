@@ -24,8 +24,8 @@ from featherhq import (
     ResponseDecodeError,
     ServerError,
 )
-from featherhq.models import Message
 from featherhq._threads.ledger import Match, Sending, SendLedger
+from featherhq.models import Message
 from featherhq.sandbox import Body, CutAfter, CutBefore, Garbage, Html, Lag, Sandbox, Stall, Status
 
 # After these the server is probably done, but for a 500 in the contract's own form, which is proof.

@@ -11,7 +11,6 @@ from featherhq import FeatherError
 from featherhq._core.effects import Accepted, Flow, Sleep
 from featherhq._core.limit import Priority, RateLimit, Urgency
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, History
-from featherhq.models import Message
 from featherhq._threads import flows
 from featherhq._threads.experience import Experience
 from featherhq._threads.history import Anchor, HistoryScan
@@ -30,6 +29,7 @@ from featherhq._threads.state import (
     On,
     Stream,
 )
+from featherhq.models import Message
 from test_flows import Scenario
 
 NOW, WALL = 1000.0, 1_700_000_000.0

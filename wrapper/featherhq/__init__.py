@@ -11,6 +11,8 @@ An independent client: not made or endorsed by the vendor.
 
 from featherhq._async_client import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads
 from featherhq._client import Conversation, Feather, Thread, Threads
+from featherhq._log import from_environment as _log_from_environment
+from featherhq._version import __version__
 from featherhq.errors import (
     APIConnectionError,
     APIStatusError,
@@ -29,9 +31,7 @@ from featherhq.errors import (
     ResponseDecodeError,
     ServerError,
 )
-from featherhq._log import from_environment as _log_from_environment
 from featherhq.models import Message, SentMessage
-from featherhq._version import __version__
 
 __all__ = [
     "APIConnectionError",

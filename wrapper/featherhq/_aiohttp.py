@@ -19,8 +19,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from featherhq.errors import ConfigurationError
 from featherhq._transport import came
+from featherhq.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from featherhq_api.models import Thread as ThreadDetails
 
     from featherhq._async_pump import AsyncMailbox, AsyncPump
-    from featherhq.models import Message, SentMessage
     from featherhq._threads.conversation import ConversationFlow
+    from featherhq.models import Message, SentMessage
 
 
 class AsyncFeather:

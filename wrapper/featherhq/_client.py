@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from featherhq_api import AuthenticatedClient
     from featherhq_api.models import Thread as ThreadDetails
 
-    from featherhq.models import Message, SentMessage
     from featherhq._pump import Mailbox, Pump
     from featherhq._threads.conversation import ConversationFlow
+    from featherhq.models import Message, SentMessage
 
 
 class Feather:

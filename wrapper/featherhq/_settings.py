@@ -15,10 +15,10 @@ from attrs import evolve, field, frozen
 from featherhq import _arguments
 from featherhq._core.limit import RateLimit
 from featherhq._core.retry import Deadline
-from featherhq.errors import ConfigurationError, one_line
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
+from featherhq.errors import ConfigurationError, one_line
 
 DEFAULT_BASE_URL: Final = "https://prod.featherhq.com"
 DEFAULT_TIMEOUT: Final = 60.0

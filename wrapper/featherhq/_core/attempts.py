@@ -14,8 +14,8 @@ from featherhq._arguments import KEY_HEADER
 from featherhq._core.effects import Flow, Response, SendRequest, Sleep, TakeSlot, TransportFailure
 from featherhq._core.limit import Priority, Urgency
 from featherhq._core.retry import Retry, Stop, read_date, read_retry_after
-from featherhq.errors import InvalidArgumentError
 from featherhq._log import logger
+from featherhq.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -28,6 +28,11 @@ from featherhq._core.effects import (
     Start,
 )
 from featherhq._core.retry import Outcome, Stop
+from featherhq._log import logger
+from featherhq._threads import flows
+from featherhq._threads.flows import LASTING, Listing, Page
+from featherhq._threads.send import send
+from featherhq._threads.state import AskPage, Connect, ConversationState
 from featherhq.errors import (
     APIStatusError,
     AuthenticationError,
@@ -37,22 +42,17 @@ from featherhq.errors import (
     NotFoundError,
     ReplyTimeoutError,
 )
-from featherhq._log import logger
-from featherhq._threads import flows
-from featherhq._threads.flows import LASTING, Listing, Page
-from featherhq._threads.send import send
-from featherhq._threads.state import AskPage, Connect, ConversationState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from featherhq._core.effects import Event, Flow
     from featherhq._core.retry import Deadline
-    from featherhq.models import Message, SentMessage
     from featherhq._settings import Settings
     from featherhq._threads.messages import Own
     from featherhq._threads.send import Sent
     from featherhq._threads.state import Command
+    from featherhq.models import Message, SentMessage
 
 _LOOK: Final = "look"
 # Of an `ask`'s time, what opening the stream may take before the message is sent without it.

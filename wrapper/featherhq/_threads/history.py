@@ -19,8 +19,8 @@ from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, UNKNOWN, Page
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from featherhq.models import Message
     from featherhq._threads.experience import Experience
+    from featherhq.models import Message
 
 # Rows may stand a little out of order: what is so many seconds older than the floor is behind it for sure.
 _FAR: Final = 10.0

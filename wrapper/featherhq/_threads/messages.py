@@ -19,8 +19,8 @@ from attrs import define, frozen
 
 from featherhq._core.pagination import OLDEST_FIRST, UNKNOWN, oldest_first
 from featherhq._log import logger
-from featherhq.models import INBOUND, Message
 from featherhq._threads.history import Anchor, HistoryScan
+from featherhq.models import INBOUND, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -16,6 +16,10 @@ from featherhq._core.attempts import attempts
 from featherhq._core.effects import Accepted, Response, Sleep
 from featherhq._core.limit import Priority, Urgency
 from featherhq._core.retry import Outcome, Retry, ServerWork, Stop
+from featherhq._log import logger
+from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
+from featherhq._threads.history import Anchor, HistoryScan
+from featherhq._threads.ledger import NEARLY, Match
 from featherhq.errors import (
     BadRequestError,
     DeliveryUnknownError,
@@ -24,11 +28,7 @@ from featherhq.errors import (
     ResponseDecodeError,
     settled,
 )
-from featherhq._log import logger
 from featherhq.models import INBOUND, Message, SentMessage, read_id
-from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
-from featherhq._threads.history import Anchor, HistoryScan
-from featherhq._threads.ledger import NEARLY, Match
 
 if TYPE_CHECKING:
     from featherhq._core.effects import Flow

@@ -30,10 +30,10 @@ from featherhq._core.limit import Priority, Urgency
 from featherhq._core.retry import backoff
 from featherhq._core.sse import EventDecoder, EventTooLargeError
 from featherhq._log import logger
-from featherhq.models import Message
 from featherhq._threads.experience import YOUNG, Experience
 from featherhq._threads.messages import Messages
 from featherhq._threads.replies import agent_message
+from featherhq.models import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
