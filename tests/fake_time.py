@@ -13,12 +13,14 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final, Generic, TypeVar
 
 from featherhq._core.effects import (
     READ_AHEAD,
+    AskKey,
     Cancel,
     Chunk,
     Effect,
@@ -34,7 +36,9 @@ from featherhq._core.effects import (
     Start,
     TakeSlot,
     TransportFailure,
+    weight,
 )
+from featherhq._core.secrets import Secret
 
 T = TypeVar("T")
 Outcome = Response | TransportFailure
@@ -298,6 +302,16 @@ class World:
         self._open.pop(exchange, None)
 
 
+def at_once(ask: Callable[[], object]) -> Future[object]:
+    """What comes of a callable, as a runner gives it."""
+    future: Future[object] = Future()
+    try:
+        future.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is wanted
+        future.set_exception(error)
+    return future
+
+
 class Process(Generic[T]):
     """A flow that runs: a caller, or a job.
 
@@ -416,6 +430,8 @@ class Process(Generic[T]):
             return self._send(effect)
         if isinstance(effect, TakeSlot):
             return self._take_slot(effect)
+        if isinstance(effect, AskKey):
+            return effect.ask(at_once)
         if isinstance(effect, Start):
             self._box().start(effect.job, effect.flow)
         elif isinstance(effect, Cancel):
@@ -553,7 +569,7 @@ class Mailbox:
     def post(self, event: Event) -> None:
         """Put an event in, as `Post` does; also for what comes from outside, such as `Closed`."""
         if isinstance(event, Chunk):
-            self._chunks[event.job] += 1
+            self._chunks[event.job] += weight(event)
         self._events.append(event)
         for look in list(self.waiting.values()):
             self._world.soon(look)
@@ -565,7 +581,7 @@ class Mailbox:
         event = self._events.popleft()
         self.received += 1
         if isinstance(event, Chunk):
-            self._chunks[event.job] -= 1
+            self._chunks[event.job] -= weight(event)
             job = self._jobs.get(event.job)
             if job is not None and job.connection is not None:
                 job.connection.pump()
@@ -632,7 +648,10 @@ class Exchange:
         self.method = str(request["method"]).upper()
         self.url = str(request["url"])
         self.params: Mapping[str, str] = request.get("params") or {}
-        self.headers = {name.lower(): value for name, value in (request.get("headers") or {}).items()}
+        self.headers = {
+            name.lower(): value.reveal() if isinstance(value, Secret) else value
+            for name, value in (request.get("headers") or {}).items()
+        }
         self.json: Any = request.get("json")
         self.streaming = effect.streaming
         self.left_at = world.now

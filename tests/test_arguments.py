@@ -32,12 +32,18 @@ def test_no_key(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_environment(kind: Kind, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """Key and URL come from it; an empty URL there is none."""
+    """Key and URL come from it; an empty one is told as what it is, and is not the vendor's server."""
     monkeypatch.setenv("FEATHER_API_KEY", sandbox.api_key)
     monkeypatch.setenv("FEATHER_BASE_URL", sandbox.url)
     assert kind.client(None).threads.create(AGENT_ID).id
     monkeypatch.setenv("FEATHER_BASE_URL", "")
+    with pytest.raises(ConfigurationError, match=r"FEATHER_BASE_URL: expected .* is empty"):
+        kind.client(None)
+    monkeypatch.delenv("FEATHER_BASE_URL")
     assert "prod.featherhq.com" in repr(kind.client(None))
+    monkeypatch.setenv("FEATHER_API_KEY", "")
+    with pytest.raises(ConfigurationError, match=r"FEATHER_API_KEY: expected .* is empty"):
+        kind.client(None)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from featherhq import (
 )
 from featherhq._core.effects import Response
 from featherhq.sandbox import Body, CutBefore, Html, Sandbox, Status
-from featherhq_api.api.threads import get_thread, send_message
-from featherhq_api.models import SendMessageBody
+from featherhq_api.api.threads import create_thread, get_thread
+from featherhq_api.models import CreateThreadBody
 
 CLASSES = {
     301: APIStatusError,
@@ -76,7 +76,9 @@ def _each_call_raises_its_own_error(kind: Kind, client: Any, status: int, body: 
         lambda: client.threads.get(THREAD_ID),
         lambda: client.threads.create(AGENT_ID),
         lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
-        lambda: kind.generated(send_message, THREAD_ID, client=client.api, body=SendMessageBody(message="hello")),
+        lambda: kind.generated(
+            create_thread, client=client.api, body=CreateThreadBody.from_dict({"agentId": AGENT_ID})
+        ),
     ]
     for call in calls:
         with pytest.raises(APIStatusError) as caught:
@@ -129,14 +131,15 @@ def test_a_success_that_cannot_be_read_is_a_decode_error(
     """
     client = connect()
     sandbox.inject("*", Body(SUCCESSES[body]), 6)
-    message = SendMessageBody(message="hello")
     thread = client.thread(THREAD_ID)
     calls: list[Callable[[], Any]] = [
         lambda: client.threads.get(THREAD_ID),
         lambda: client.threads.create(AGENT_ID),
         lambda: list(thread.messages()),
         lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
-        lambda: kind.generated(send_message, THREAD_ID, client=client.api, body=message),
+        lambda: kind.generated(
+            create_thread, client=client.api, body=CreateThreadBody.from_dict({"agentId": AGENT_ID})
+        ),
     ]
     for call in calls:
         with pytest.raises(ResponseDecodeError) as caught:

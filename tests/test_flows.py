@@ -102,7 +102,7 @@ class Chat:
 
     def close_client(self) -> None:
         """Close its client, and it with it."""
-        self._mailbox.post(Closed(with_client=True))
+        self._mailbox.post(Closed("client"))
 
     def close(self) -> None:
         """Close it, as the end of its block does."""

@@ -121,10 +121,10 @@ def test_pages_never_go_round_in_a_circle() -> None:
     """A cursor that was asked for before, the first one too, is the end."""
     pages = Pages("a")
     assert pages.cursor == "a"
-    assert pages.follow("b")
+    assert pages.follow("b", brought_something=True)
     assert pages.cursor == "b"
     for cursor in ("a", "b", None):
-        assert not pages.follow(cursor)
+        assert not pages.follow(cursor, brought_something=True)
         assert pages.cursor == "b"
     history = History()
     assert history.add(messages(1), "1") == []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import json
+import pickle
+import sys
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from featherhq._core.bodies import read_json
 from featherhq._core.effects import Response, TransportFailure
 from featherhq._core.retry import (
     Deadline,
@@ -20,6 +25,7 @@ from featherhq._core.retry import (
     read_retry_after,
     work_of,
 )
+from featherhq._core.secrets import Secret
 from featherhq._core.sse import LARGEST_EVENT, Event, EventDecoder, EventTooLargeError
 from featherhq._threads.replies import agent_message
 from featherhq.errors import APITimeoutError, FeatherError, phrase
@@ -298,3 +304,28 @@ def test_phrases() -> None:
     """Also for statuses that the standard library does not know."""
     assert phrase(404) == "Not Found"
     assert phrase(522) == "Unknown status"
+
+
+def test_json_where_the_stack_is_nearly_full() -> None:
+    """A caller may be deep in calls of his own: what cannot be parsed then is no JSON, and no RecursionError."""
+    content = b"[" * 90 + b"]" * 90
+    assert read_json(content)
+
+    def deep(levels: int) -> None:
+        if levels:
+            deep(levels - 1)
+        else:
+            with pytest.raises(ValueError, match="nested too deeply"):
+                read_json(content)
+
+    left = sys.getrecursionlimit() - len(inspect.stack())
+    deep(left - 60)
+
+
+def test_a_key_is_not_pickled() -> None:
+    """Nor copied, nor shown."""
+    secret = Secret("key")
+    assert (repr(secret), str(secret), f"{secret}", secret.reveal()) == ("***", "***", "***", "key")
+    for make in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="neither copied nor pickled"):
+            make(secret)

@@ -14,13 +14,13 @@ from fake_time import Process, World
 from featherhq import (
     APITimeoutError,
     BadRequestError,
-    ConfigurationError,
     ConflictError,
     DeliveryUnknownError,
     FeatherError,
     RateLimitError,
     ReplyTimeoutError,
     ServerError,
+    UsageError,
 )
 from featherhq._core.effects import Flow, TakeSlot
 from featherhq._core.limit import Priority, RateLimit, Urgency
@@ -419,7 +419,7 @@ def test_an_ask_that_is_closed_says_so(accepted: bool, with_client: bool) -> Non
     else:
         scenario.chat._mailbox.post(scenario.chat.flow.close())
     scenario.run(0.1)
-    assert isinstance(process.error, ConfigurationError)
+    assert isinstance(process.error, UsageError)
     assert "closed" in str(process.error)
     assert ("client" in str(process.error)) == with_client
     assert process.error.delivered is accepted

@@ -36,7 +36,7 @@ NOW, WALL = 1000.0, 1_700_000_000.0
 
 
 def state() -> ConversationState:
-    return ConversationState(Experience(), random.Random(1).random, lambda at: WALL - NOW + at, {}, NOW, WALL)  # noqa: S311
+    return ConversationState("t", Experience(), random.Random(1).random, lambda at: WALL - NOW + at, {}, NOW, WALL)  # noqa: S311
 
 
 def message(id_: str, seconds: float | None, direction: str = "OUTBOUND") -> Message:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, TypeGuard
 from uuid import UUID
 
-from featherhq.errors import ConfigurationError, InvalidArgumentError, one_line
+from featherhq.errors import InvalidArgumentError, one_line
 
 # The canonical form of RFC 9562 section 4, and no other that `uuid.UUID` would read.
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -23,24 +23,15 @@ _LARGEST_PAGE: Final = 100
 KEY_HEADER: Final = "X-API-Key"
 
 
-def api_key(value: object) -> str:
-    """An API key that an HTTP header can carry.
-
-    Raises:
-        ConfigurationError: it is not. The key itself is not shown.
-    """
+def key_problem(value: object) -> str | None:
+    """Why a value is no key that a header can carry, in words that follow "a key that"; `None` where it is one."""
     if not isinstance(value, str):
-        problem = f"is of type {type(value).__name__}"
-    elif not value:
-        problem = "is empty"
-    elif not _KEY.fullmatch(value):
-        problem = "has white space, a line break or another character that no header can carry"
-    else:
-        return value
-    raise ConfigurationError(
-        f"api_key: expected a string of visible ASCII characters, and this one {problem}",
-        hint="Copy the key anew from the dashboard (Settings → API Keys); a file may have added a line break.",
-    )
+        return f"is of type {type(value).__name__}, and no string"
+    if not value:
+        return "is empty"
+    if not _KEY.fullmatch(value):
+        return "has white space, a line break or another character that no header can carry"
+    return None
 
 
 def identifier(name: str, value: object) -> str:

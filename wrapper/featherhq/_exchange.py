@@ -29,3 +29,8 @@ class Exchange:
     reused: bool = False
     sent: bool = False
     received: bool = False
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the server may have seen something of the request."""
+        return self.sent or not self.is_ours

@@ -7,20 +7,25 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
 from featherhq import _arguments
+from featherhq._core.key import Key
 from featherhq._core.limit import RateLimit
 from featherhq._core.retry import Deadline
+from featherhq._core.secrets import Secret
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
 from featherhq.errors import ConfigurationError, one_line
 
 DEFAULT_BASE_URL: Final = "https://prod.featherhq.com"
+_API_PATH: Final = "/api/v1"
+_KEY_VARIABLE: Final = "FEATHER_API_KEY"
+_URL_VARIABLE: Final = "FEATHER_BASE_URL"
 DEFAULT_TIMEOUT: Final = 60.0
 """Seconds."""
 DEFAULT_MAX_RETRIES: Final = 2
@@ -39,43 +44,11 @@ class Unchanged:
 UNCHANGED: Final = Unchanged()
 
 
-class Key:
-    """The API key: a string, or a callable that is asked for one, and again when Feather refuses it."""
-
-    def __init__(self, source: str | Callable[[], str]) -> None:
-        self._ask = source if callable(source) else None
-        self._value = None if callable(source) else _arguments.api_key(source)
-
-    def current(self) -> str:
-        """The key to send.
-
-        Raises:
-            ConfigurationError: the callable failed, or gave what is no key.
-        """
-        if self._value is None:
-            self._value = self._fetch()
-        return self._value
-
-    def renew(self, refused: str) -> bool:
-        """Ask again after a 401; whether there is another key now than the one refused.
-
-        Raises:
-            ConfigurationError: as in `current`.
-        """
-        if self._ask is not None and self._value == refused:
-            self._value = self._fetch()
-        return self._value != refused
-
-    def _fetch(self) -> str:
-        assert self._ask is not None  # noqa: S101 - a key that was given as a string is never fetched
-        try:
-            value = self._ask()
-        except Exception as error:
-            raise ConfigurationError(
-                f"api_key: the callable raised {type(error).__name__}",
-                hint="Nothing was sent. See the cause above.",
-            ) from error
-        return _arguments.api_key(value)
+def hidden(api_key: object) -> object:
+    """What a caller has given as a key, as it is carried around: no local variable of ours shows it from here on."""
+    return (
+        api_key if api_key is None or callable(api_key) or isinstance(api_key, Secret) else Secret(cast("str", api_key))
+    )
 
 
 @frozen
@@ -98,7 +71,7 @@ class Settings:
     @classmethod
     def read(
         cls,
-        api_key: str | Callable[[], str] | None,
+        api_key: object,
         *,
         base_url: str | None,
         timeout: float,
@@ -106,15 +79,15 @@ class Settings:
         rate_limit: float | None,
         headers: Mapping[str, str] | None,
     ) -> Settings:
-        """Settings from a client's arguments and the environment.
+        """Settings from a client's arguments and the environment; the key as `hidden` gives it.
 
         Raises:
             ConfigurationError: no key, a bad key, or a bad URL.
             InvalidArgumentError: anything else that cannot be.
         """
         return cls(
-            base_url=_base_url(_default_base_url() if base_url is None else base_url),
-            key=Key(_key_source(api_key)),
+            base_url=_base_url(base_url),
+            key=Key(_key_source(hidden(api_key))),
             timeout=_arguments.seconds("timeout", timeout),
             max_retries=_arguments.retries(max_retries),
             limit=_limit(rate_limit),
@@ -165,24 +138,32 @@ def _user_agent() -> str:
     return f"featherhq/{__version__} python/{sys.version.partition(' ')[0]} httpx/{httpx.__version__}"
 
 
-def _key_source(given: str | Callable[[], str] | None) -> str | Callable[[], str]:
-    source = os.environ.get("FEATHER_API_KEY") if given is None else given
-    if source is None:
+def _key_source(given: Any) -> Callable[[], object] | Secret:
+    """The key, or what gives it."""
+    name = "api_key" if given is not None else _KEY_VARIABLE
+    if given is None and _KEY_VARIABLE in os.environ:
+        given = Secret(os.environ[_KEY_VARIABLE])
+    if given is None:
         raise ConfigurationError(
-            "no API key: expected api_key= or the environment variable FEATHER_API_KEY",
+            f"no API key: expected api_key= or the environment variable {_KEY_VARIABLE}",
             hint="Make a key in the dashboard under Settings → API Keys; it is shown once.",
         )
-    return source
-
-
-def _default_base_url() -> str:
-    return os.environ.get("FEATHER_BASE_URL") or DEFAULT_BASE_URL
+    problem = _arguments.key_problem(given.reveal()) if isinstance(given, Secret) else None
+    if problem is None:
+        return cast("Secret", given)
+    raise ConfigurationError(
+        f"{name}: expected a string of visible ASCII characters, and this one {problem}",
+        hint="Copy the key anew from the dashboard (Settings → API Keys); a file may have added a line break.",
+    )
 
 
 def _base_url(value: object) -> str:
     """An absolute URL without what a base cannot have; a path is kept, for those behind a gateway."""
     import httpx
 
+    name = "base_url"
+    if value is None:
+        name, value = _URL_VARIABLE, os.environ.get(_URL_VARIABLE, DEFAULT_BASE_URL)
     problem = "is not one"
     if isinstance(value, str):
         try:
@@ -195,16 +176,21 @@ def _base_url(value: object) -> str:
             if parts.username is not None or parts.password is not None:
                 # Not shown: it holds a password.
                 raise ConfigurationError(
-                    "base_url: expected a URL without a user name and password",
+                    f"{name}: expected a URL without a user name and password",
                     hint="Send credentials for a gateway by headers=.",
                 )
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 problem = "is not absolute"
             elif parts.query or parts.fragment:
                 problem = "has a query or a fragment"
+            elif parts.path.rstrip("/").endswith(_API_PATH):
+                problem = f"ends in {_API_PATH}, which every request adds"
             else:
                 return value.rstrip("/")
+    if value == "":
+        # As much as nothing, to a shell; but what was meant is not the vendor's own server.
+        problem = "is empty"
     raise ConfigurationError(
-        f"base_url: expected an absolute URL such as {DEFAULT_BASE_URL!r}, and {one_line(repr(value))} {problem}",
+        f"{name}: expected an absolute URL such as {DEFAULT_BASE_URL!r}, and {one_line(repr(value))} {problem}",
         hint="Set base_url= or FEATHER_BASE_URL, or leave both out for Feather's own.",
     )

@@ -2,6 +2,7 @@
 
     FeatherError
     ├── ConfigurationError            no key, a bad key, a bad URL: before any request
+    ├── UsageError                    also a RuntimeError: closed, not open, read twice…
     ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…: before any request
     ├── APIConnectionError            nothing usable came back
     │   └── APITimeoutError           also a TimeoutError
@@ -18,16 +19,15 @@
     └── ReplyTimeoutError             also a TimeoutError: accepted, but no reply in time
 
 `str(error)` is one line on what failed; its note (PEP 678, printed below it in a traceback) says what to do.
-Each error pickles, and none holds the API key.
+Each error pickles with all that it holds. It can be made anew from its `args` alone, as task queues do that keep errors
+as JSON; then its line and its kind are all that is left. None holds the API key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 _LONGEST_QUOTE: Final = 200
 
@@ -48,9 +48,9 @@ class FeatherError(Exception):
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        hint: str,
+        hint: str = "",
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -59,7 +59,8 @@ class FeatherError(Exception):
         self.method = method
         self.url = url
         self.attempts = attempts
-        self.add_note(hint)
+        if hint:
+            self.add_note(hint)
 
     def __reduce__(self) -> tuple[Callable[..., FeatherError], tuple[Any, ...]]:
         # The default calls the class with `args` alone, and most of these need more than that.
@@ -84,6 +85,16 @@ class ConfigurationError(FeatherError):
     """The client cannot work as it was set up. Raised before any request."""
 
     delivered = False
+
+
+class UsageError(FeatherError, RuntimeError):
+    """Something is used where it cannot be: closed, not open, read twice, in another event loop, without asyncio."""
+
+    delivered = False
+
+
+class UncopiableError(UsageError, TypeError):
+    """A `UsageError` where Python's own protocols for copies and pickles expect a `TypeError`."""
 
 
 class InvalidArgumentError(FeatherError, ValueError):
@@ -113,54 +124,69 @@ class APIStatusError(FeatherError):
         retry_after: Seconds that Feather asked to wait, or `None`.
     """
 
+    status_code: int = 0
+
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        status_code: int,
-        code: str | None,
-        server_message: str,
-        request_id: str | None,
-        body: object,
-        headers: Mapping[str, str],
-        retry_after: float | None,
-        hint: str,
+        status_code: int | None = None,
+        code: str | None = None,
+        server_message: str = "",
+        request_id: str | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
     ) -> None:
         super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
-        self.status_code = status_code
+        if status_code is not None:
+            self.status_code = status_code
         self.code = code
         self.message = server_message
         self.request_id = request_id
         self.body = body
-        self.headers = dict(headers)
+        self.headers = dict(headers or {})
         self.retry_after = retry_after
 
 
 class BadRequestError(APIStatusError):
     """400: Feather does not accept the request as it is."""
 
+    status_code = 400
+
 
 class AuthenticationError(APIStatusError):
     """401: the API key is missing, wrong or revoked."""
+
+    status_code = 401
 
 
 class PermissionDeniedError(APIStatusError):
     """403: the API key is good, and not for this."""
 
+    status_code = 403
+
 
 class NotFoundError(APIStatusError):
     """404: there is no such thread, or it belongs to another organization."""
+
+    status_code = 404
 
 
 class ConflictError(APIStatusError):
     """409: the request is at odds with what stands on the server."""
 
+    status_code = 409
+
 
 class RateLimitError(APIStatusError):
     """429: too many requests for the key, and no time left to wait in."""
+
+    status_code = 429
 
 
 class ServerError(APIStatusError):
@@ -177,11 +203,11 @@ class ResponseDecodeError(FeatherError):
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        status_code: int,
-        body: object,
-        hint: str,
+        status_code: int = 0,
+        body: object = None,
+        hint: str = "",
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -203,11 +229,11 @@ class DeliveryUnknownError(FeatherError):
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        thread_id: str,
-        text: str,
-        hint: str,
+        thread_id: str = "",
+        text: str = "",
+        hint: str = "",
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -229,11 +255,11 @@ class ReplyTimeoutError(FeatherError, TimeoutError):
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        thread_id: str,
-        message_id: str,
-        hint: str,
+        thread_id: str = "",
+        message_id: str = "",
+        hint: str = "",
         method: str | None = None,
         url: str | None = None,
         attempts: int = 0,
@@ -257,7 +283,8 @@ _HINTS: Final[Mapping[int, str]] = {
     401: "Check the key: dashboard → Settings → API Keys. FEATHER_API_KEY may hold one that was revoked.",
     403: "The key is valid but may not do this: check its permissions and which organization it is of.",
     404: "Check the id, and that it belongs to the organization of this API key.",
-    429: "Wait for `retry_after` seconds. Do other processes share this key? Give each its part in rate_limit=.",
+    407: "A proxy on the way wants a user name and a password: put them into HTTPS_PROXY or HTTP_PROXY.",
+    429: "Do other processes share this key? Give each its part in rate_limit=.",
 }
 
 
@@ -268,10 +295,26 @@ def class_for_status(status_code: int) -> type[APIStatusError]:
     return _BY_STATUS.get(status_code, APIStatusError)
 
 
-def hint_for_status(status_code: int, headers: Mapping[str, str]) -> str:
-    """What to do about a status that is no success."""
+def hint_for_status(
+    status_code: int, headers: Mapping[str, str], retry_after: float | None = None, via: str | None = None
+) -> str:
+    """What to do about a status that is no success.
+
+    Args:
+        status_code: The status.
+        headers: The answer's headers.
+        retry_after: Seconds that the server asked to wait, if it did.
+        via: The proxy that the answer came through, if there is one.
+    """
+    hint = _hint(status_code, headers)
+    if retry_after is not None:
+        hint = f"Wait for {retry_after:g} s (`retry_after`). {hint}"
+    return hint if via is None else f"{hint} The answer came through the proxy {via}."
+
+
+def _hint(status_code: int, headers: Mapping[str, str]) -> str:
     if status_code < HTTPStatus.BAD_REQUEST:
-        moved_to = headers.get("location", "another place")
+        moved_to = one_line(headers.get("location", "another place"))
         return f"Redirects are not followed, lest the key go elsewhere. If {moved_to} is right, set base_url to it."
     if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "Feather or a proxy before it failed. If it stays so, give `request_id` to the vendor's support."
@@ -286,7 +329,15 @@ def phrase(status_code: int) -> str:
         return "Unknown status"
 
 
+def printable(text: str) -> str:
+    """A server's words as a terminal may show them: what is not printable, as an escape sequence, is written out."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def one_line(text: str) -> str:
     """A server's words, safe to print in one line."""
-    words = " ".join(text.split())
+    # Whatever is left out in the end need not be looked at.
+    words = printable(" ".join(text[: 10 * _LONGEST_QUOTE].split()))
     return words if len(words) <= _LONGEST_QUOTE else words[: _LONGEST_QUOTE - 1] + "…"

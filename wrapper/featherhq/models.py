@@ -18,6 +18,9 @@ INBOUND: Final = "INBOUND"
 OUTBOUND: Final = "OUTBOUND"
 """The direction of what the agent wrote."""
 
+LONGEST_ID: Final = 1024
+"""Characters of an id or a cursor: they are kept, and go into URLs."""
+
 
 @frozen
 class Message:
@@ -60,10 +63,15 @@ class SentMessage:
 
 
 def read_id(value: object) -> str | None:
-    """An id as a string: ids are strings in the contract, and a number would be no reason to fail."""
+    """An id or a cursor as a string; `None` for what can be none.
+
+    Ids are strings in the contract, and a number would be no reason to fail. What is too long, or holds what no one
+    could print or put into a URL (controls, half a surrogate pair), is none.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value) or None
+    text = str(value)
+    return text if text and len(text) <= LONGEST_ID and text.isprintable() else None
 
 
 def read_time(value: object) -> datetime | None:
@@ -72,9 +80,12 @@ def read_time(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        # At the ends of the calendar, a moment may have no place in another time zone.
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment
 
 
 def read_message(data: object) -> Message | None:
@@ -92,6 +103,12 @@ def read_message(data: object) -> Message | None:
         status=_read_text(data.get("status")),
         raw=data,
     )
+
+
+def is_of(message: Message, thread_id: str) -> bool:
+    """Whether a message is of a thread, by the thread's id in it, where it names one."""
+    theirs = message.raw.get("threadId")
+    return not isinstance(theirs, str) or theirs.lower() == thread_id.lower()
 
 
 def _read_text(value: object) -> str | None:

@@ -6,21 +6,24 @@ A flow (see `effects.py`), written once for threads and for tasks.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from http import HTTPStatus
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from featherhq._arguments import KEY_HEADER
+from featherhq._core.bodies import ACCEPTED
 from featherhq._core.effects import Flow, Response, SendRequest, Sleep, TakeSlot, TransportFailure
 from featherhq._core.limit import Priority, Urgency
-from featherhq._core.retry import Retry, Stop, read_date, read_retry_after
+from featherhq._core.retry import Outcome, Retry, Stop, outcome_of, read_date, read_retry_after
 from featherhq._log import logger
-from featherhq.errors import InvalidArgumentError
+from featherhq.errors import FeatherError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from featherhq._core.retry import Deadline
+    from featherhq._core.secrets import Secret
     from featherhq._settings import Settings
 
 
@@ -38,10 +41,33 @@ def call(
     Raises:
         FeatherError: whatever kept it from succeeding.
     """
-    result = yield from attempts(settings, request, deadline, urgency=urgency)
+    retry = Retry(
+        request["method"].upper(), settings.base_url + request["url"], settings.max_retries, deadline, settings.random
+    )
+    with telling_what_may_have_left(retry):
+        result = yield from attempts(settings, request, deadline, urgency=urgency, retry=retry)
     if isinstance(result, Stop):
         raise result.error
     return result
+
+
+@contextmanager
+def telling_what_may_have_left(retry: Retry) -> Iterator[None]:
+    """Where a call is ended from outside, add to that exception what its catcher cannot know: that it may be done.
+
+    That may be a signal's handler (the time limit of a task queue), a cancelled task, a hook of an `http_client=`.
+    """
+    try:
+        yield
+    except (FeatherError, GeneratorExit):
+        raise
+    except BaseException as error:
+        if retry.may_have_left and not retry.is_repeatable:
+            error.add_note(
+                f"{retry.method} {retry.url}: the request was under way, so Feather may have done it. "
+                "Look before you repeat it."
+            )
+        raise
 
 
 def attempts(
@@ -74,12 +100,14 @@ def attempts(
         if isinstance(result, Stop):
             return result
         again = True
-        if _has_status(result, HTTPStatus.UNAUTHORIZED) and not renewed and settings.key.renew(result.secret):
+        if _has_status(result, HTTPStatus.UNAUTHORIZED) and not renewed:
             # A refused key did no work, so this is safe for any method; a new key deserves one try.
-            renewed = True
-            retry.attempts += 1
-            logger.warning("%s %s: the key was refused; trying once with a new one", method, path)
-            continue
+            left = retry.last_start - settings.clock()
+            renewed = (yield from settings.key.get(max(0.0, left), result.secret)) is not None
+            if renewed:
+                retry.attempts += 1
+                logger.warning("%s %s: the key was refused; trying once with a new one", method, path)
+                continue
         decision = retry.next(result, began, settings.clock(), settings.wall_clock())
         if decision is None:
             return cast("Response", result)
@@ -98,30 +126,42 @@ def _attempt(
         slot = limit.slot(urgency, again=again)
         if not (yield from TakeSlot(slot, retry.last_start)):
             return retry.no_slot(limit.rate, limit.pace(settings.clock())), math.inf
-    key = settings.key.current()
+    key = yield from settings.key.get(max(0.0, retry.last_start - settings.clock()))
+    if key is None:
+        return retry.no_key(settings.key.name), math.inf
     began = settings.clock()
-    result = yield from SendRequest(
-        _complete(settings, request, key, streaming=streaming), retry.seconds_for(began), streaming
-    )
+    seconds = retry.seconds_for(began)
+    if seconds <= 0:
+        return retry.no_time(), math.inf
+    effect = SendRequest(_complete(settings, request, key, streaming=streaming), seconds, streaming)
+    try:
+        result = yield from effect
+    except BaseException:
+        retry.may_have_left = retry.may_have_left or effect.exchange.may_have_left
+        raise
     now = settings.clock()
+    wait = read_retry_after(result.headers, settings.wall_clock()) if isinstance(result, Response) else None
+    retry.may_have_left = retry.may_have_left or outcome_of(result, wait) is Outcome.UNKNOWN
     if slot is not None:
         slot.answered(now)
     if isinstance(result, Response):
-        result.method, result.url, result.attempts, result.secret = retry.method, retry.url, retry.attempts + 1, key
-        result.began = began
+        result.method, result.url, result.attempts, result.began = retry.method, retry.url, retry.attempts + 1, began
+        result.secret, result.redactor = key, settings.key.redactor
         settings.ledger.heard_time(read_date(result.headers.get("date")), now)
         if limit is not None and result.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            limit.refused(now, read_retry_after(result.headers, settings.wall_clock()))
+            limit.refused(now, wait)
     if logger.isEnabledFor(DEBUG):
         logger.debug("%s %s: %s in %.0f ms", retry.method, request["url"], _told(result), (now - began) * 1000)
     return result, began
 
 
-def _complete(settings: Settings, request: Mapping[str, Any], key: str, *, streaming: bool) -> Mapping[str, Any]:
+def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, streaming: bool) -> Mapping[str, Any]:
     """The request with all that the generated code leaves to us: the host, the key, the headers."""
     headers = {
         "User-Agent": settings.user_agent,
         "Accept": "text/event-stream" if streaming else "application/json",
+        # Compression may hold a stream's messages back.
+        "Accept-Encoding": "identity" if streaming else ACCEPTED,
         **settings.headers,
         **request.get("headers", {}),
         KEY_HEADER: key,

@@ -11,18 +11,22 @@ post what happens to them as *events*. So a wait for one of them never keeps the
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from featherhq.errors import ResponseDecodeError
+from featherhq._core.bodies import SHOWN, Unpacker, UnreadableBodyError, read_json
+from featherhq._core.secrets import Redactor, Secret
+from featherhq._exchange import Exchange
+from featherhq.errors import ResponseDecodeError, one_line
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from featherhq._core.limit import Slot
 
 T = TypeVar("T")
@@ -31,8 +35,10 @@ T_co = TypeVar("T_co", covariant=True)
 _EVENT_STREAM: Final = "text/event-stream"
 # A call that waits this long for one of its own connections has met a leak, and had better say so.
 _LONGEST_POOL_WAIT: Final = 5.0
-# Chunks of a stream that are read ahead of whoever they are for; then the server has to wait.
-READ_AHEAD: Final = 256
+# Bytes of a stream that are read ahead of whoever they are for; then the server has to wait. A chunk takes more than
+# its bytes.
+READ_AHEAD: Final = 256 * 1024
+_CHUNK_TAKES: Final = 256
 # The socket's own timeouts end a call cleanly; the cut that cancels it comes this much later, in seconds.
 _GRACE: Final = 0.05
 
@@ -82,11 +88,13 @@ class SendRequest(Effect["Response | TransportFailure"]):
         request: What `httpx.Client.build_request` takes: `method`, `url`, `headers`, `json`, `params`…
         seconds: How long it may take in all.
         streaming: Whether the answer may be an event stream, to be left open for the job that runs this flow.
+        exchange: What the request has done on its connection, as far as the runner notes it.
     """
 
-    request: Mapping[str, Any]
+    request: Mapping[str, Any] = field(repr=False)
     seconds: float
     streaming: bool = False
+    exchange: Exchange = field(factory=Exchange)
 
     @property
     def timeouts(self) -> dict[str, float]:
@@ -99,18 +107,41 @@ class SendRequest(Effect["Response | TransportFailure"]):
         """Seconds until the request is cut, whatever it is doing."""
         return self.seconds + _GRACE
 
-    def within(self, clock: Callable[[], float], chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """A body's chunks, as long as there is time: for an `http_client=` whose sockets are not ours."""
-        until = clock() + self.seconds
-        for chunk in chunks:
-            if clock() > until:
-                raise TimeoutError
-            yield chunk
-
     def stays_open(self, status_code: int, headers: Mapping[str, str]) -> bool:
         """Whether an answer with this head is to be read piece by piece."""
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        return self.streaming and status_code == HTTPStatus.OK and media_type == _EVENT_STREAM
+        if not (self.streaming and status_code == HTTPStatus.OK and media_type == _EVENT_STREAM):
+            return False
+        with suppress(UnreadableBodyError):
+            Unpacker(headers.get("content-encoding", ""))
+            return True
+        return False
+
+
+@frozen(eq=False)
+class AskKey(Effect["Future[Any] | None"]):
+    """Wait for what a callable gives for a key. Gives `None` where that takes too long; the callable goes on.
+
+    Attributes:
+        ask: Called with what runs a callable in the background; gives what comes of it.
+        seconds: How long to wait.
+    """
+
+    ask: Callable[[Callable[[Callable[[], object]], Future[Any]]], Future[Any]]
+    seconds: float
+
+
+@frozen(eq=False)
+class Announce(Effect[None]):
+    """Put an event into the mailboxes of all conversations of a thread that this client holds.
+
+    Attributes:
+        thread_id: The thread's id.
+        event: The event.
+    """
+
+    thread_id: str
+    event: Event
 
 
 @frozen(eq=False)
@@ -222,19 +253,24 @@ class Closed:
     """The conversation was closed.
 
     Attributes:
-        with_client: Whether it was the client that was closed, and the conversation with it.
+        what: What was closed, in words: the conversation, the client and so the conversation, the thread itself.
     """
 
-    with_client: bool
+    what: str = "conversation"
 
 
 Event = JobDone | Chunk | Ended | Accepted | Closed
 
 
+def weight(event: Event) -> int:
+    """What an event counts of `READ_AHEAD`: nothing, but for chunks."""
+    return len(event.data) + _CHUNK_TAKES if isinstance(event, Chunk) else 0
+
+
 def without(events: Iterable[Event], job: str) -> tuple[deque[Event], int]:
-    """The events that are not of a job, in order; and how many of them are chunks."""
+    """The events that are not of a job, in order; and what they count of `READ_AHEAD`."""
     kept = deque(event for event in events if getattr(event, "job", None) != job)
-    return kept, sum(isinstance(event, Chunk) for event in kept)
+    return kept, sum(map(weight, kept))
 
 
 @frozen
@@ -271,18 +307,25 @@ class Response:
         url: Its URL without the query.
         attempts: How many requests it took.
         began: When the attempt began, on the monotonic clock, in seconds.
-        secret: The key that was sent, to be struck out of whatever is shown.
+        via: The proxy that it came through, if there is one; without its password.
+        flaw: Why the body is not what the server meant, in words that follow "a body"; `None` where it is.
+        secret: The key that was sent.
+        redactor: Strikes keys out of whatever is shown.
     """
 
     status_code: int
-    headers: Mapping[str, str]
+    # Not shown, nor is the body: the server may have put the key into them.
+    headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(default=b"", repr=False)
     is_stream: bool = False
     method: str = ""
     url: str = ""
     attempts: int = 0
     began: float = 0.0
-    secret: str = field(default="", repr=False)
+    via: str | None = None
+    flaw: str | None = None
+    secret: Secret | None = None
+    redactor: Redactor = field(factory=Redactor, repr=False)
 
     @property
     def text(self) -> str:
@@ -291,16 +334,12 @@ class Response:
 
     @property
     def body(self) -> object:
-        """The body as an error shows it: the JSON, or the text of what is not JSON, and never the key."""
-        shown = self.redact(self.text)
-        try:
-            return json.loads(shown)
-        except ValueError:
-            return shown
-
-    def redact(self, text: str) -> str:
-        """The text without the key, which a server may have echoed."""
-        return text.replace(self.secret, "***") if self.secret else text
+        """The body as an error shows it: the JSON, or the beginning of what is not JSON, and never a key."""
+        if len(self.content) <= SHOWN:
+            with suppress(ValueError):
+                # Once decoded, nothing in it is escaped but by the server itself.
+                return self.redactor.data(read_json(self.content))
+        return self.redactor.text(self.content[:SHOWN].decode("utf-8", "replace"))
 
     def data(self) -> object:
         """The decoded JSON.
@@ -308,10 +347,14 @@ class Response:
         Raises:
             ResponseDecodeError: the body is not JSON.
         """
-        with suppress(ValueError):
-            return json.loads(self.content)
+        problem = None if self.flaw is None else f"a body {self.flaw}"
+        if problem is None:
+            try:
+                return read_json(self.content)
+            except ValueError as error:
+                problem = f"a body that is not JSON ({one_line(str(error))})" if self.content else "no body"
         # Raised out here, where no JSONDecodeError hangs on to it: that one keeps the document.
-        raise self.not_as_promised("a body that is not JSON")
+        raise self.not_as_promised(problem)
 
     def json(self) -> object:
         """The decoded JSON, for the generated functions: it objects when it is taken for what it is not.
@@ -344,7 +387,7 @@ class Response:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that objects to being read as an array."""
+    """A JSON object that objects to being read as an array. It is empty then, since the frames of the error show it."""
 
     def __init__(self, data: dict[str, Any], response: Response) -> None:
         super().__init__(data)
@@ -352,11 +395,12 @@ class _Object(dict[str, Any]):
 
     def __iter__(self) -> Any:
         # `dict(this)` asks for `keys()`, and does not come by here; `for item in this` does.
+        self.clear()
         raise self._response.not_as_promised("a JSON object where the contract has an array")
 
 
 class _Array(list[Any]):
-    """A JSON array that objects to being read as an object."""
+    """A JSON array that objects to being read as an object. It is empty then, as above."""
 
     def __init__(self, data: list[Any], response: Response) -> None:
         super().__init__(data)
@@ -365,4 +409,5 @@ class _Array(list[Any]):
     @property
     def keys(self) -> Any:
         # `dict(this)` asks for `keys` before anything else.
+        self.clear()
         raise self._response.not_as_promised("a JSON array where the contract has an object")

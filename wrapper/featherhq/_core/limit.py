@@ -21,6 +21,8 @@ from typing import Final
 
 from attrs import define, field
 
+from featherhq import _forks
+
 # A hair more than a server's second, as clocks differ.
 _WINDOW: Final = 1.002
 # Seconds after which a request has surely arrived, though nobody has answered.
@@ -172,6 +174,13 @@ class RateLimit:
         self._way = 0.0
         # Urgencies call back into it while it wakes slots.
         self._lock = RLock()
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: those in the line wait in the parent."""
+        self._lock = RLock()
+        for line in self._line.values():
+            line.clear()
 
     def slot(self, urgency: Urgency, *, again: bool = False) -> Slot:
         """A place in the line, to be joined."""

@@ -31,27 +31,46 @@ _MANY: Final = 8
 # Rows may stand a little out of order, also across two pages: what is so many seconds older than the newest of the
 # list so far stands where it belongs.
 _SETTLED: Final = 10.0
+# So many pages in a row may bring nothing new: a server may look through a long list for few messages.
+_MOST_FRUITLESS: Final = 100
+
+
+class EndlessListError(Exception):
+    """Page after page of a list brings nothing new, and each names a next one."""
 
 
 class Pages:
-    """Where to go on in a list, from page to page and never in a circle.
+    """Where to go on in a list, from page to page, never in a circle, and not for ever.
 
     Args:
         first: The cursor of the first page to ask for; `None` for the list's own first.
 
     Attributes:
         cursor: What to ask for next.
+        fruitless: How many pages in a row have brought nothing new.
     """
 
     def __init__(self, first: str | None = None) -> None:
         self.cursor = first
+        self.fruitless = 0
         self._asked = {first}
 
-    def follow(self, next_cursor: str | None) -> bool:
-        """Go on to the page that the last one names; whether there is one that was not asked for yet."""
+    def follow(self, next_cursor: str | None, *, brought_something: bool) -> bool:
+        """Go on to the page that the last one names; whether there is one that was not asked for yet.
+
+        Args:
+            next_cursor: Its cursor.
+            brought_something: Whether the last page had anything new in it.
+
+        Raises:
+            EndlessListError: so many pages in a row had not.
+        """
+        self.fruitless = 0 if brought_something else self.fruitless + 1
         # A cursor that comes again would only bring what is here already.
         if next_cursor is None or next_cursor in self._asked:
             return False
+        if self.fruitless >= _MOST_FRUITLESS:
+            raise EndlessListError(f"{self.fruitless} pages in a row that bring nothing new, and no end")
         self.cursor = next_cursor
         self._asked.add(next_cursor)
         return True
@@ -132,14 +151,22 @@ class History:
 
     Attributes:
         next_cursor: What to ask for next; `None` before the first page, and where there is no more.
+        is_over: Whether there is no more.
     """
 
     def __init__(self) -> None:
         self.next_cursor: str | None = None
+        self.is_over = False
         self._pages = Pages()
-        self._seen: set[str] = set()
+        # A server may give one id to two messages; what makes one message is all that we read of it.
+        self._seen: set[tuple[object, ...]] = set()
         self._held: list[Message] = []
         self._order = UNKNOWN
+
+    @property
+    def count(self) -> int:
+        """How many messages it has seen."""
+        return len(self._seen)
 
     def add(self, page: Iterable[Message], next_cursor: str | None) -> list[Message]:
         """Take in a page, in the server's order.
@@ -151,15 +178,21 @@ class History:
         Returns:
             The messages that can be handed out by now: none before the list is known to run from the oldest on, and
             then all but those that the next page may have to be put before.
+
+        Raises:
+            EndlessListError: as in `Pages.follow`.
         """
+        before = len(self._seen)
         for message in page:
-            if message.id not in self._seen:
-                self._seen.add(message.id)
+            identity = (message.id, message.created_at, message.text)
+            if identity not in self._seen:
+                self._seen.add(identity)
                 self._held.append(message)
         # Rows may have changed places, so a few do not tell.
         self._order = self._order or order_for_all(self._held)
-        self.next_cursor = self._pages.cursor if self._pages.follow(next_cursor) else None
-        if self.next_cursor is None:
+        goes_on = self._pages.follow(next_cursor, brought_something=len(self._seen) > before)
+        self.next_cursor, self.is_over = self._pages.cursor if goes_on else None, not goes_on
+        if self.is_over:
             ready, self._held = oldest_first(self._held, self._order), []
             return ready
         if self._order != OLDEST_FIRST:

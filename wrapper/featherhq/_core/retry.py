@@ -25,6 +25,7 @@ from featherhq.errors import (
     hint_for_status,
     one_line,
     phrase,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -211,7 +212,8 @@ def read_date(value: str | None) -> float | None:
     """A date of HTTP (RFC 9110 section 5.6.7) in seconds since 1970, or `None` for what is not one."""
     try:
         return email.utils.parsedate_to_datetime(value or "").timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, IndexError, TypeError):
+        # The last two are the library's own, on what is no date at all.
         return None
 
 
@@ -229,6 +231,7 @@ class Retry:
         seconds: Where given, the deadline is so long after the rate limit has let the first attempt out.
         attempts: How many were made.
         limited: How many of them were refused by the rate limit.
+        may_have_left: Whether the server may have done it: what became of an attempt is not known.
     """
 
     method: str
@@ -240,6 +243,12 @@ class Retry:
     seconds: float | None = None
     attempts: int = 0
     limited: int = 0
+    may_have_left: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether doing it twice does what once does."""
+        return self.method in _REPEATABLE
 
     def next(
         self, result: Response | TransportFailure, began: float, now: float, wall_time: float
@@ -265,7 +274,7 @@ class Retry:
         limited = result.status_code == HTTPStatus.TOO_MANY_REQUESTS and self.max_retries > 0
         self.limited += limited
         safe = outcome in {Outcome.NEVER_SENT, Outcome.REFUSED}
-        safe = safe or (outcome is Outcome.UNKNOWN and self.method in _REPEATABLE)
+        safe = safe or (outcome is Outcome.UNKNOWN and self.is_repeatable)
         failures = self.limited if limited else self._counted
         delay = backoff(failures - 1, self.random) if retry_after is None else retry_after
         if safe and (limited or self._may_go_on) and now + delay < self.last_start:
@@ -281,12 +290,29 @@ class Retry:
             pace: The requests a second that are allowed just now: fewer, after 429s.
         """
         slowed = "" if pace >= rate else f", slowed down to {pace:.2g} after 429s,"
-        error = APITimeoutError(
-            f"{self.method} {self.url}: not sent, since this client's limit of {rate:g} requests a second{slowed} "
-            f"has no slot free before the deadline ({self._count()})",
-            hint="Raise timeout=, or rate_limit= if your plan allows more requests a second."
+        return self._unsent(
+            f"not sent, since this client's limit of {rate:g} requests a second{slowed} has no slot free before the "
+            "deadline",
+            "Raise timeout=, or rate_limit= if your plan allows more requests a second."
             if pace >= rate
             else "Do other processes share this key? Give each its part in rate_limit=; or raise timeout=.",
+        )
+
+    def no_key(self, name: str) -> Stop:
+        """The end of a call for which the callable `api_key=` gives no key in time."""
+        return self._unsent(
+            f"api_key: the callable {name} has given no key in time",
+            "Nothing was sent. Have it answer sooner, or raise timeout=.",
+        )
+
+    def no_time(self) -> Stop:
+        """The end of a call that has no time left for another request."""
+        return self._unsent("no time is left for another request", "Raise timeout=.")
+
+    def _unsent(self, what: str, hint: str) -> Stop:
+        error = APITimeoutError(
+            f"{self.method} {self.url}: {what} ({self._count(timed=True)})",
+            hint=hint,
             method=self.method,
             url=self.url,
             attempts=self.attempts,
@@ -324,8 +350,10 @@ class Retry:
     def _may_go_on(self) -> bool:
         return self._counted <= self.max_retries
 
-    def _count(self) -> str:
-        return "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+    def _count(self, *, timed: bool = False) -> str:
+        count = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        seconds = self.deadline.seconds
+        return f"{count}, timeout {seconds:g} s" if timed and seconds < math.inf else count
 
     def _error(self, result: Response | TransportFailure, outcome: Outcome, retry_after: float | None) -> FeatherError:
         error = self._no_answer(result) if isinstance(result, TransportFailure) else self._not_done(result, retry_after)
@@ -333,15 +361,15 @@ class Retry:
         return error
 
     def _not_done(self, response: Response, retry_after: float | None) -> FeatherError:
-        headers = {name.lower(): response.redact(value) for name, value in response.headers.items()}
+        headers = {name: printable(value) for name, value in response.redactor.headers(response.headers).items()}
         status, body = response.status_code, response.body
         said = body if isinstance(body, dict) else {}
         code, message = said.get("code"), said.get("message")
-        code = code if isinstance(code, str) and code else None
-        message = message if isinstance(message, str) and message else phrase(status)
-        request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+        code = one_line(code) if isinstance(code, str) and code else None
+        message = printable(message) if isinstance(message, str) and message else phrase(status)
+        request_id = next((one_line(headers[name]) for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
         known_as = f"request id {request_id}, " if request_id else ""
-        summary = " ".join(filter(None, (str(status), code and one_line(code))))
+        summary = " ".join(filter(None, (str(status), code)))
         return class_for_status(status)(
             f"{self.method} {self.url}: {summary}: {one_line(message)} ({known_as}{self._count()})",
             status_code=status,
@@ -351,7 +379,7 @@ class Retry:
             body=body,
             headers=headers,
             retry_after=retry_after,
-            hint=hint_for_status(status, headers),
+            hint=hint_for_status(status, headers, retry_after, response.via),
             method=self.method,
             url=self.url,
             attempts=self.attempts,
@@ -365,12 +393,12 @@ class Retry:
             else "The request may have reached Feather. "
             + (
                 "It is safe to repeat."
-                if self.method in _REPEATABLE
+                if self.is_repeatable
                 else "Look before you repeat it: Feather may have done it."
             )
         )
         error = kind(
-            f"{self.method} {self.url}: {one_line(failure.reason)} ({self._count()})",
+            f"{self.method} {self.url}: {one_line(failure.reason)} ({self._count(timed=failure.timed_out)})",
             hint=hint,
             method=self.method,
             url=self.url,

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from featherhq.models import LONGEST_ID
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST_EVENT: Final = 1024 * 1024
 """Bytes of one event; more than that is an error rather than memory gone."""
+
+# More digits than that name no time that anybody waits.
+_LONGEST_RETRY: Final = 9
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
@@ -76,6 +81,11 @@ class EventDecoder:
             # The LF of a CRLF that was cut in two ends no second line.
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
+        if not (self._line or self._data or self._type):
+            # Between two events, empty lines mean nothing, however many there are.
+            rest = chunk.lstrip(b"\r\n")
+            self._at_start = self._at_start and rest == chunk
+            chunk = rest
         start = 0
         for end in _LINE_END.finditer(chunk):
             self._keep(chunk[start : end.start()])
@@ -103,14 +113,14 @@ class EventDecoder:
             self._data.append(value)
         elif name == "event":
             self._type = value
-        elif name == "id" and "\0" not in value:
+        elif name == "id" and "\0" not in value and len(value) <= LONGEST_ID:
             self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
-            self.retry = int(value)
-        elif not name:
-            self.comments += 1
+            self.retry = int(value[:_LONGEST_RETRY])
+        else:
             # A stream that heartbeats all day must not grow into an event that is too large.
             self._size -= len(line)
+            self.comments += not name
         return None
 
     def _dispatch(self) -> Event | None:

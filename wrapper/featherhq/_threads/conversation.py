@@ -14,7 +14,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from featherhq import _arguments
+from featherhq import _arguments, _forks
 from featherhq._core.effects import (
     Accepted,
     Cancel,
@@ -27,6 +27,7 @@ from featherhq._core.effects import (
     Response,
     Start,
 )
+from featherhq._core.pagination import EndlessListError
 from featherhq._core.retry import Outcome, Stop
 from featherhq._log import logger
 from featherhq._threads import flows
@@ -37,10 +38,10 @@ from featherhq.errors import (
     APIStatusError,
     AuthenticationError,
     BadRequestError,
-    ConfigurationError,
     FeatherError,
     NotFoundError,
     ReplyTimeoutError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ _NO_STREAM: Final = frozenset(
 )
 
 
+# What ends a conversation in good order, for whoever iterates over it; what else does is told.
+_ENDS: Final = frozenset({"conversation", "client"})
+_OPEN: Final = {
+    "conversation": "Use it within its `with` block: with thread.conversation() as chat: …",
+    "client": "End its conversations before it.",
+    "thread": "Make a new thread to go on. thread.messages() has all that was said.",
+    "process": "Open one in each process.",
+}
+
+
 class ConversationFlow:
     """One conversation in a thread: `open` it, then send, ask and take messages, then `close` it.
 
@@ -82,6 +93,7 @@ class ConversationFlow:
         self._listing = Listing(thread_id)
         ledger = settings.ledger
         self._state = ConversationState(
+            thread_id,
             settings.experience,
             settings.random,
             ledger.server_time,
@@ -98,16 +110,23 @@ class ConversationFlow:
         self._opening: object = None
         self._retries = 0
         self._trouble: FeatherError | None = None
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: the conversation goes on in the parent."""
+        self._reader, self._closed = Lock(), Closed("process")
 
     def open(self) -> Flow[None]:
         """Open the stream, so that nothing is missed from now on.
 
         Raises:
-            ConfigurationError: the conversation was open before.
+            UsageError: the conversation was open before.
             FeatherError: there is no way to the server, or the key is refused.
         """
         if self._opened:
-            raise ConfigurationError("this conversation was open before", hint="Make a new one for each `with` block.")
+            raise UsageError("this conversation was open before", hint="Make a new one for each `with` block.")
+        if self._closed is not None:
+            raise self._not_open(self._closed)
         self._opened, self._retries = True, self._settings.max_retries
         with self._alone():
             yield from self._have_stream(self._opens_by())
@@ -125,9 +144,8 @@ class ConversationFlow:
 
     def close(self) -> Closed:
         """From now on, whoever waits is told that there are no more messages. Gives what to close the mailbox with."""
-        closed = Closed(with_client=False)
-        self._closed = self._closed or closed
-        return closed
+        self._closed = self._closed or Closed()
+        return self._closed
 
     def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
         """As `send`; from any thread."""
@@ -177,9 +195,9 @@ class ConversationFlow:
                 if message is not None:
                     return message
                 if self._closed is not None:
-                    if self._closed.with_client:
-                        raise _client_closed()
-                    return None
+                    if self._closed.what in _ENDS:
+                        return None
+                    raise self._not_open(self._closed)
                 self._raise_trouble()
                 if now >= until:
                     return None
@@ -205,7 +223,8 @@ class ConversationFlow:
             self._check_waiting(None)
             sent = yield from send(settings, self._listing.thread_id, text, deadline)
             own = state.accepted(sent.accepted, settings.clock())
-            return (yield from self._reply(sent, own, deadline, earlier))
+            with _telling_what_was_accepted(own):
+                return (yield from self._reply(sent, own, deadline, earlier))
         finally:
             state.asked()
 
@@ -230,7 +249,8 @@ class ConversationFlow:
             hint += " An earlier message of this conversation was unanswered too, so the next reply may be to that one."
         trouble, self._trouble = self._trouble, None
         raise ReplyTimeoutError(
-            f"thread {receipt.thread_id}: message {receipt.message_id} was accepted, and no reply came in time",
+            f"thread {receipt.thread_id}: message {receipt.message_id} was accepted, and no reply came within "
+            f"{deadline.seconds:g} s",
             thread_id=receipt.thread_id,
             message_id=receipt.message_id,
             hint=hint,
@@ -313,7 +333,7 @@ class ConversationFlow:
         elif isinstance(event, Accepted):
             self._state.accepted(event, now)
         elif isinstance(event, Closed):
-            self._closed = event
+            self._closed = self._closed or event
         elif event.job == _LOOK:
             self._take_look(event.outcome, now)
         else:
@@ -343,7 +363,11 @@ class ConversationFlow:
     def _take_look(self, outcome: Page | BaseException, now: float) -> None:
         """A page of the list has come, or could not be had."""
         if isinstance(outcome, Page):
-            self._saw(self._state.page(outcome.messages, outcome.next_cursor, now))
+            try:
+                self._saw(self._state.page(outcome.messages, outcome.next_cursor, now))
+            except EndlessListError as error:
+                self._state.unreadable(now)
+                logger.warning("list: %s; looking again later", error)
         elif isinstance(outcome, BadRequestError | NotFoundError) and self._state.page_refused(now):
             logger.debug("list: the server does not take a message's id as a cursor just now; reading from an end")
         else:
@@ -368,7 +392,7 @@ class ConversationFlow:
 
     def _check_opened(self) -> None:
         if not self._opened:
-            raise ConfigurationError(
+            raise UsageError(
                 "this conversation is not open",
                 hint="Use it within its `with` block: with thread.conversation() as chat: …",
             )
@@ -376,38 +400,55 @@ class ConversationFlow:
     def _check_open(self) -> None:
         self._check_opened()
         if self._closed is not None:
-            raise ConfigurationError(
-                "this conversation is not open",
-                hint="It was closed. Use it within its `with` block: with thread.conversation() as chat: …",
-            )
+            raise self._not_open(self._closed)
+
+    def _not_open(self, closed: Closed, when: str = "") -> UsageError:
+        thread_id = self._listing.thread_id
+        told = {
+            "client": "this client was closed",
+            "thread": f"thread {thread_id} was closed by this program",
+            "process": "this conversation is another process's: it was open when this one was forked",
+        }
+        return UsageError(told.get(closed.what, "this conversation was closed") + when, hint=_OPEN[closed.what])
 
     def _check_waiting(self, own: Own | None) -> None:
         """Raise, where the conversation was closed under somebody who waits for a reply."""
         if self._closed is None:
             return
-        what = "client" if self._closed.with_client else "conversation"
-        error = ConfigurationError(
-            f"this {what} was closed during ask()",
-            hint="Nothing was sent. Ask before its `with` block ends."
-            if own is None
-            else f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply.",
-        )
+        error = self._not_open(self._closed, " during ask()")
+        if own is not None:
+            error.__notes__ = [_accepted(own)]
         error.delivered = own is not None
         raise error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One at a time: a message is handed out once, and of two who wait for it neither could rely on it."""
-        if not self._reader.acquire(blocking=False):
-            raise ConfigurationError(
+        reader = self._reader
+        if not reader.acquire(blocking=False):
+            raise UsageError(
                 "this conversation is being read elsewhere",
                 hint="Read it in one thread or task; send() may be called from any.",
             )
         try:
             yield
         finally:
-            self._reader.release()
+            reader.release()
 
 
-def _client_closed() -> ConfigurationError:
-    return ConfigurationError("this client is closed", hint="End its conversations before it.")
+def _accepted(own: Own) -> str:
+    return f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
+
+
+@contextmanager
+def _telling_what_was_accepted(own: Own) -> Iterator[None]:
+    """Where the wait for a reply is ended from outside, add to that exception that its message has arrived."""
+    try:
+        yield
+    except (FeatherError, GeneratorExit):
+        raise
+    except BaseException as error:
+        error.add_note(
+            f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
+        )
+        raise

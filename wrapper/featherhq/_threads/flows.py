@@ -9,13 +9,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from featherhq import _arguments
 from featherhq._core.attempts import attempts, call
+from featherhq._core.bodies import SHOWN
+from featherhq._core.effects import Announce, Closed
+from featherhq._core.pagination import EndlessListError
 from featherhq._core.retry import LONGEST_ATTEMPT, Deadline, Retry, Stop
-from featherhq.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError
-from featherhq.models import Message, read_id, read_message
+from featherhq._log import logger
+from featherhq.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError, UsageError
+from featherhq.models import Message, is_of, read_id, read_message
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,12 +28,13 @@ if TYPE_CHECKING:
 
     from featherhq._core.effects import Flow, Response
     from featherhq._core.limit import Urgency
+    from featherhq._core.pagination import History
     from featherhq._settings import Settings
 
 # Of a client's timeout, what the opening of a stream may take from the moment on at which the rate limit lets it out.
 _OPENING_PART: Final = 0.95
 
-LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError)
+LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError, UsageError)
 """Errors that another look will not mend."""
 
 
@@ -39,6 +44,7 @@ class Page:
 
     messages: list[Message]
     next_cursor: str | None
+    response: Response = field(repr=False)
 
 
 @frozen
@@ -83,7 +89,7 @@ def create_thread(
     details = _thread(response)
     thread_id = read_id(details.id)
     if thread_id is None or not thread_id.strip("."):
-        raise response.not_as_promised("a thread without an id")
+        raise response.not_as_promised("a thread without an id that can be one")
     return thread_id, details
 
 
@@ -91,7 +97,7 @@ def get_thread(settings: Settings, thread_id: str) -> Flow[ThreadDetails]:
     """What Feather says of a thread."""
     from featherhq_api.api.threads import get_thread as api
 
-    return _details(settings, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
+    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
 
 
 def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Flow[ThreadDetails]:
@@ -100,17 +106,19 @@ def update_thread(settings: Settings, thread_id: str, metadata: object, variable
     from featherhq_api.models import UpdateThreadBody
 
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
-    return _details(settings, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
 
 
 def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[ThreadDetails]:
-    """Close a thread."""
+    """Close a thread, and tell this client's conversations in it."""
     from featherhq_api.api.threads import close_thread as api
     from featherhq_api.models import CloseThreadBody
 
     checked = _arguments.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
-    return _details(settings, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    details = yield from _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    yield from Announce(thread_id, Closed("thread"))
+    return details
 
 
 def list_messages(
@@ -121,7 +129,31 @@ def list_messages(
     Raises:
         ResponseDecodeError: one has no id or no text, or there is no list at all.
     """
-    return _page((yield from call(settings, _list_request(listing, cursor), deadline, urgency)))
+    return _page((yield from call(settings, _list_request(listing, cursor), deadline, urgency)), listing)
+
+
+def next_messages(settings: Settings, listing: Listing, history: History) -> Flow[list[Message]]:
+    """The next messages of a whole history, from as many pages as it takes; none where it is over.
+
+    Each page has the client's timeout; but those that bring nothing new have one together.
+
+    Raises:
+        ResponseDecodeError: as `list_messages`, or there is no end to pages that bring nothing new.
+    """
+    ready: list[Message] = []
+    deadline = settings.deadline(None)
+    while not ready and not history.is_over:
+        page = yield from list_messages(settings, listing, history.next_cursor, deadline)
+        held = history.count
+        try:
+            ready = history.add(page.messages, page.next_cursor)
+        except EndlessListError as error:
+            problem = str(error)
+        else:
+            deadline = settings.deadline(None) if history.count > held else deadline
+            continue
+        raise page.response.not_as_promised(problem)
+    return ready
 
 
 def look(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
@@ -132,7 +164,7 @@ def look(settings: Settings, listing: Listing, cursor: str | None, urgency: Urge
     result = yield from attempts(settings, request, retry.deadline, urgency=urgency, retry=retry)
     if isinstance(result, Stop):
         raise result.error
-    return _page(result)
+    return _page(result, listing)
 
 
 def _list_request(listing: Listing, cursor: str | None) -> dict[str, Any]:
@@ -149,17 +181,34 @@ def _list_request(listing: Listing, cursor: str | None) -> dict[str, Any]:
     )
 
 
-def _page(response: Response) -> Page:
+def _page(response: Response, listing: Listing) -> Page:
+    page = _read_page(response, listing)
+    if isinstance(page, str):
+        raise response.not_as_promised(page)
+    return page
+
+
+def _read_page(response: Response, listing: Listing) -> Page | str:
+    """A page, or what is wrong with it."""
     thread = _inside(response, "thread")
     listed = thread.get("messages")
     if not isinstance(listed, list):
-        raise response.not_as_promised("no list of messages")
+        return "no list of messages"
     messages = [read_message(item) for item in listed]
     if None in messages:
-        raise response.not_as_promised("a message that has no id or no text")
+        return "a message that has no id or no text"
     pagination = thread.get("pagination")
-    following = read_id(pagination.get("nextCursor")) if isinstance(pagination, Mapping) else None
-    return Page(cast("list[Message]", messages), following)
+    cursor = pagination.get("nextCursor") if isinstance(pagination, Mapping) else None
+    following = read_id(cursor)
+    if following is None and isinstance(cursor, str) and cursor:
+        return "a cursor that none can be: too long, or not printable"
+    theirs = cast("list[Message]", messages)
+    kept = [message for message in theirs if is_of(message, listing.thread_id)]
+    if len(kept) < len(theirs):
+        logger.warning("list: left out %d messages of other threads", len(theirs) - len(kept))
+    # For errors; all of it may be much.
+    response.content = response.content[:SHOWN]
+    return Page(kept, following, response)
 
 
 def open_stream(
@@ -190,12 +239,19 @@ def _maps(metadata: object, variables: object) -> dict[str, Any]:
     return {name: value for name, value in checked.items() if value is not None}
 
 
-def _details(settings: Settings, request: dict[str, Any]) -> Flow[ThreadDetails]:
-    return _thread((yield from call(settings, request, settings.deadline(None))))
+def _details(settings: Settings, thread_id: str, request: dict[str, Any]) -> Flow[ThreadDetails]:
+    response = yield from call(settings, request, settings.deadline(None))
+    details = _thread(response)
+    theirs = details.id
+    if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
+        raise response.not_as_promised("another thread than the one that was asked for")
+    return details
 
 
 def _thread(response: Response) -> ThreadDetails:
     from featherhq_api.models import Thread as ThreadDetails
+
+    from featherhq import _unset  # noqa: F401
 
     return ThreadDetails.from_dict(_inside(response, "thread"))
 
@@ -206,11 +262,16 @@ def _inside(response: Response, name: str) -> dict[str, Any]:
     Raises:
         ResponseDecodeError: it holds none.
     """
-    data = response.data()
-    inner = data.get(name) if isinstance(data, dict) else None
-    if not isinstance(inner, dict):
+    inner = _object_in(response.data(), name)
+    if inner is None:
         raise response.not_as_promised(f"no object {name!r} in it")
     return inner
+
+
+def _object_in(data: object, name: str) -> dict[str, Any] | None:
+    # A function of its own: what the server said stands in no local variable where an error is made.
+    inner = data.get(name) if isinstance(data, dict) else None
+    return inner if isinstance(inner, dict) else None
 
 
 def in_path(thread_id: str) -> UUID:

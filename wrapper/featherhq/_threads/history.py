@@ -111,7 +111,11 @@ class HistoryScan:
         return self._anchor is not None and self.cursor == self._anchor.cursor
 
     def add(self, page: Sequence[Message], next_cursor: str | None) -> bool:
-        """Take in the page that `cursor` asked for; whether the scan is over."""
+        """Take in the page that `cursor` asked for; whether the scan is over.
+
+        Raises:
+            EndlessListError: as in `Pages.follow`.
+        """
         if self.guesses and not self._is_honoured(page):
             return self._judge_guess(page)
         if self._probing or (self.guesses and self._anchor is not None and not self._anchor.witnesses):
@@ -119,6 +123,7 @@ class HistoryScan:
         if self._probing:
             self.found_nothing = True
             return True
+        before = len(self._listed)
         self._listed.update((message.id, message) for message in page)
         if not self._learn_order():
             # Behind an anchor stands what is older: it was asked for as if the list ran the other way.
@@ -126,7 +131,7 @@ class HistoryScan:
             return False
         if self.order == NEWEST_FIRST and self._has_reached_known():
             return True
-        if not self._pages.follow(next_cursor) or next_cursor is None:
+        if not self._pages.follow(next_cursor, brought_something=len(self._listed) > before) or next_cursor is None:
             self.is_whole = next_cursor is None and not self.from_anchor
             return True
         self._handed_out.append((next_cursor, len(self._listed)))

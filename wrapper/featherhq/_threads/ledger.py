@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
+from featherhq import _forks
 from featherhq.models import OUTBOUND, Message
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ class SendLedger:
         self._known: dict[str, dict[str, _Known]] = {}
         # The same once more, in the order in which it came to be known, for forgetting it.
         self._line: deque[_Known] = deque()
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: what is under way, is so in the parent."""
+        self._lock = Lock()
+        self._open.clear()
 
     def heard_time(self, date: float | None, now: float) -> None:
         """Take in the date of an answer that has just come."""
@@ -123,7 +130,7 @@ class SendLedger:
             yield begun
         finally:
             with self._lock:
-                del self._open[begun]
+                self._open.pop(begun, None)
 
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
         """A message is this call's: its answer came."""

@@ -15,7 +15,7 @@ from collections import OrderedDict, deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from featherhq._core.pagination import OLDEST_FIRST, UNKNOWN, oldest_first
 from featherhq._log import logger
@@ -24,6 +24,7 @@ from featherhq.models import INBOUND, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from featherhq._core.effects import Accepted
     from featherhq._threads.experience import Experience
@@ -55,6 +56,10 @@ _MOST_KNOWN: Final = 2000
 _MOST_OTHERS: Final = 50
 _MOST_UNREAD: Final = 256
 _MOST_AWAITED: Final = 100
+# So many ids are remembered for that.
+_MOST_TOLD_APART: Final = 256
+# Between the server's id and what tells a second message of that id from the first. No id has it in it.
+_APART: Final = "\0"
 # So many scans in a row may find nothing behind a message of ours, before it is looked whether that is still there.
 _DOUBTED: Final = 3
 # Of what is remembered, so many of the oldest serve as an anchor and its witnesses.
@@ -127,6 +132,8 @@ class Messages:
         self._settled: set[str] = set()
         self._missing: dict[str, float] = {}
         self._inbox: deque[_Heard] = deque()
+        # Of the first message of each id, its time and a hash of its text.
+        self._first_of: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
         self._owns: dict[str, Own] = {}
         self._heard_live_at = now
         self._forgot = self._overflowed = False
@@ -149,9 +156,23 @@ class Messages:
         """Whether so much waits to be handed out that no more need be read just now."""
         return len(self._inbox) >= _MOST_UNREAD
 
+    def told_apart(self, message: Message) -> Message:
+        """The message, under an id that no other has: a server may give one id to two messages.
+
+        They are two where both their texts and their times differ: a text alone may be altered, or be shown in parts.
+        """
+        if message.created_at is None:
+            return message
+        at, text = self._first_of.setdefault(message.id, (message.created_at, hash(message.text)))
+        if len(self._first_of) > _MOST_TOLD_APART:
+            self._first_of.popitem(last=False)
+        if text == hash(message.text) or _is_one_moment(at, message.created_at):
+            return message
+        return evolve(message, id=f"{message.id}{_APART}{message.created_at.timestamp()}")
+
     def take(self) -> Message | None:
         """Hand out the next message."""
-        return self._inbox.popleft().message if self._inbox else None
+        return _as_it_came(self._inbox.popleft()) if self._inbox else None
 
     def take_reply(self, own: Own, now: float, *, last: bool = False) -> Message | None:
         """Hand out the first message that was made after one of ours.
@@ -171,7 +192,7 @@ class Messages:
 
     def _hand_out(self, heard: _Heard) -> Message:
         self._inbox.remove(heard)
-        return heard.message
+        return _as_it_came(heard)
 
     def trim(self) -> None:
         """Let what one `ask` after the other has passed over not pile up for ever."""
@@ -436,6 +457,18 @@ class Messages:
             self._settled.discard(forgotten)
             self._others.pop(forgotten, None)
             self._forgot = True
+
+
+def _is_one_moment(first: datetime, second: datetime) -> bool:
+    """Whether two times are the same, one of them cut to whole seconds, perhaps."""
+    cut = 0 in {first.microsecond, second.microsecond}
+    return first == second or (cut and first.replace(microsecond=0) == second.replace(microsecond=0))
+
+
+def _as_it_came(heard: _Heard) -> Message:
+    """A message, under the server's own id for it."""
+    message = heard.message
+    return evolve(message, id=message.id.partition(_APART)[0]) if _APART in message.id else message
 
 
 def _stamp(message: Message) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+from featherhq._core.bodies import read_json
 from featherhq.models import INBOUND, Message, read_message
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def agent_message(event: Event) -> Message | None:
     (`message`, `data`), whatever the event's type, and what is no message is passed over.
     """
     try:
-        data: Any = json.loads(event.data)
+        # "surrogatepass", as an event may hold what no other text may, and is read all the same.
+        data: Any = read_json(event.data.encode("utf-8", "surrogatepass"))
     except ValueError:
         return None
     candidates = [data]

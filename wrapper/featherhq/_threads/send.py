@@ -6,15 +6,20 @@ done, and is sent again only where the server is done with it and the thread doe
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from attrs import evolve, frozen
 
 from featherhq import _arguments
-from featherhq._core.attempts import attempts
+from featherhq._core.attempts import attempts, telling_what_may_have_left
 from featherhq._core.effects import Accepted, Response, Sleep
 from featherhq._core.limit import Priority, Urgency
+from featherhq._core.pagination import EndlessListError
 from featherhq._core.retry import Outcome, Retry, ServerWork, Stop
 from featherhq._log import logger
 from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
@@ -47,14 +52,21 @@ _LONGEST_PAUSE: Final = 5.0
 _LAST_LOOK: Final = 0.25
 # Of the time that is left, what one look may take, so that a history that says nothing leaves time for another.
 _LOOK_SHARE: Final = 1 / 2
+_MAY_BE_CLOSED: Final = (
+    "Feather's message says what it did not accept; nothing was done. The thread may be closed: "
+    "thread.refresh().details tells."
+)
+# Stands for any thread's id, to find what the path of the operation is.
+_ANY_THREAD: Final = "any-thread"
 
 
 @frozen
 class Sent:
-    """A message that was accepted, with what a conversation wants to know of it."""
+    """A message that was accepted, with what a conversation wants to know of it, and the answer that said so."""
 
     receipt: SentMessage
     accepted: Accepted
+    response: Response
 
 
 def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Sent]:
@@ -69,6 +81,36 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
         return (yield from _Send(settings, sending, message, deadline).run())
 
 
+def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
+    """As `send`, for a request of a generated function; `None` where it is of another operation.
+
+    Where the answer was lost and the message was found, the answer is made of what the thread shows.
+
+    Args:
+        settings: The client's.
+        request: As in `call`.
+        deadline: When it has to be over.
+    """
+    before, _, after = _request(_ANY_THREAD, "")["url"].partition(_ANY_THREAD)
+    path, body = request["url"], request.get("json")
+    thread_id = path.removeprefix(before).removesuffix(after)
+    is_one = request["method"].upper() == "POST" and path == before + thread_id + after and "/" not in thread_id
+    if not is_one or not isinstance(body, Mapping):
+        return None
+    return _response(settings, unquote(thread_id), body.get("message"), deadline)
+
+
+def _response(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Response]:
+    return (yield from send(settings, thread_id, text, deadline)).response
+
+
+def _request(thread_id: str, text: str) -> dict[str, Any]:
+    from featherhq_api.api.threads import send_message as api
+    from featherhq_api.models import SendMessageBody
+
+    return api._get_kwargs(in_path(thread_id), body=SendMessageBody(message=text))  # noqa: SLF001
+
+
 class _Send:
     """One message on its way.
 
@@ -80,22 +122,21 @@ class _Send:
     """
 
     def __init__(self, settings: Settings, sending: Sending, text: str, deadline: Deadline) -> None:
-        from featherhq_api.api.threads import send_message as api
-        from featherhq_api.models import SendMessageBody
-
         self._settings = settings
         self._sending = sending
         self._text = text
         self._deadline = deadline
-        self._request = api._get_kwargs(  # noqa: SLF001
-            in_path(sending.thread_id), body=SendMessageBody(message=text)
-        )
+        self._request = _request(sending.thread_id, text)
         url = settings.base_url + self._request["url"]
         self._retry = Retry("POST", url, settings.max_retries, deadline, settings.random, reserving=True)
         self._urgency = Urgency(Priority.NOW)
 
     def run(self) -> Flow[Sent]:
         """Send it."""
+        with telling_what_may_have_left(self._retry):
+            return (yield from self._run())
+
+    def _run(self) -> Flow[Sent]:
         sending, retry = self._sending, self._retry
         # When the first attempt of unknown outcome began, if there was one: the message may be that one's.
         unknown_since: float | None = None
@@ -107,9 +148,12 @@ class _Send:
                 receipt = _receipt(result, sending.thread_id)
                 if isinstance(receipt, SentMessage):
                     self._settings.experience.accepted(self._settings.clock() - result.began)
-                    return self._accepted(receipt, result.began if unknown_since is None else unknown_since)
+                    began = result.began if unknown_since is None else unknown_since
+                    return self._accepted(receipt, began, result)
                 result = Stop(receipt, Outcome.UNKNOWN, ServerWork.PROBABLY_DONE, result.began, announced=True)
             if unknown_since is None and result.outcome is not Outcome.UNKNOWN:
+                if isinstance(result.error, BadRequestError):
+                    raise settled(result.error, _MAY_BE_CLOSED, delivered=False)
                 raise result.error
             unknown_since = result.began if unknown_since is None else unknown_since
             sending.waiting, sending.finished = False, result.work is not ServerWork.PERHAPS
@@ -118,7 +162,7 @@ class _Send:
             search = yield from self._search(result)
             if search.found is not None:
                 found = SentMessage(search.found.id, sending.thread_id, search.found.status, reconciled=True)
-                return self._accepted(found, unknown_since)
+                return self._accepted(found, unknown_since, _as_answered(search.found, sending.thread_id))
             delay = None
             # Where a success was announced, a second one must not be sent, whatever became of the first.
             if search.absent and result.outcome is Outcome.UNKNOWN and not result.announced:
@@ -129,11 +173,11 @@ class _Send:
             yield from Sleep(delay)
             sending.waiting, sending.finished = True, False
 
-    def _accepted(self, receipt: SentMessage, began: float) -> Sent:
+    def _accepted(self, receipt: SentMessage, began: float, response: Response) -> Sent:
         ledger = self._settings.ledger
         if not receipt.reconciled:
             ledger.confirm(self._sending, receipt.message_id, self._settings.clock())
-        return Sent(receipt, Accepted(receipt.message_id, began, ledger.server_time(began)))
+        return Sent(receipt, Accepted(receipt.message_id, began, ledger.server_time(began)), response)
 
     def _trusted_from(self, stop: Stop, since: float) -> float:
         """When a look has to begin for its word to be taken that the message is not there.
@@ -201,8 +245,14 @@ class _Send:
                     raise
                 scan.refused()
                 continue
-            if scan.add(page.messages, page.next_cursor):
-                return
+            try:
+                if scan.add(page.messages, page.next_cursor):
+                    return
+            except EndlessListError as error:
+                problem = str(error)
+            else:
+                continue
+            raise page.response.not_as_promised(problem)
 
     def _undelivered(self, stop: Stop, search: _Search) -> FeatherError:
         """What to raise for a message that was not found in the thread."""
@@ -259,7 +309,10 @@ def _receipt(response: Response, thread_id: str) -> SentMessage | ResponseDecode
     except ResponseDecodeError as error:
         return error
     if not isinstance(receipt, dict) or (message_id := read_id(receipt.get("messageId"))) is None:
-        return response.not_as_promised("no messageId")
+        return response.not_as_promised("no messageId that can be one")
+    theirs = receipt.get("threadId")
+    if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
+        return response.not_as_promised("the receipt of another thread")
     status, expires = receipt.get("status"), receipt.get("windowExpiresIn")
     return SentMessage(
         message_id=message_id,
@@ -267,6 +320,13 @@ def _receipt(response: Response, thread_id: str) -> SentMessage | ResponseDecode
         status=status if isinstance(status, str) else None,
         window_expires_in=expires if isinstance(expires, int | float) else None,
     )
+
+
+def _as_answered(found: Message, thread_id: str) -> Response:
+    """The answer to a message whose own was lost, as far as the thread shows it."""
+    receipt = {"messageId": found.id, "threadId": thread_id, "status": found.status}
+    known = {name: value for name, value in receipt.items() if value is not None}
+    return Response(HTTPStatus.OK, {"content-type": "application/json"}, json.dumps(known).encode())
 
 
 def _chained(look: FeatherError, before: FeatherError) -> FeatherError:

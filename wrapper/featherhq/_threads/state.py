@@ -33,7 +33,7 @@ from featherhq._log import logger
 from featherhq._threads.experience import YOUNG, Experience
 from featherhq._threads.messages import Messages
 from featherhq._threads.replies import agent_message
-from featherhq.models import Message
+from featherhq.models import Message, is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,6 +158,8 @@ _RENEWED_APART: Final = 0.2
 _RENEW_AGAIN: Final = 10.0
 # Messages of a stream wait so long for what the list has to show before them.
 _LONGEST_HOLD: Final = 2.0
+# Bytes that a stream may bring without a new message among them. Heartbeats of a year are less.
+_MOST_FRUITLESS: Final = 8 * 1024 * 1024
 # More than that makes no difference any more.
 _MOST_GROWTHS: Final = 10
 # A scan of which a page could not be had is gone on with for so long, and then begun anew.
@@ -232,6 +234,8 @@ class _Line:
     opened_at: float = math.inf
     heard_at: float = math.inf
     delivered: bool = False
+    # Bytes since its last new message.
+    fruitless: int = 0
     # How much of the life of others may pass before it is renewed, so that not all are at once; and not before when.
     renew_part: float = 1.0
     renew_from: float = float("-inf")
@@ -241,6 +245,7 @@ class ConversationState:
     """What is known of one conversation.
 
     Args:
+        thread_id: The thread's id.
         experience: What is known of the server, shared by all conversations of a client.
         random: Gives a number from 0 to 1, for the jitter.
         server_time: Gives the server's time at a moment of the monotonic clock, in seconds since 1970, or `None`.
@@ -257,6 +262,7 @@ class ConversationState:
 
     def __init__(
         self,
+        thread_id: str,
         experience: Experience,
         random: Callable[[], float],
         server_time: Callable[[float], float | None],
@@ -267,6 +273,7 @@ class ConversationState:
         self.stream = Stream.CLOSED
         self.coverage = Coverage.COVERED
         self.look = Look.IDLE
+        self._thread_id = thread_id
         self._experience = experience
         self._random = random
         self.messages = Messages(experience, server_time, known, now, wall_time)
@@ -438,20 +445,28 @@ class ConversationState:
             return []
         line = lines[0]
         silence, line.heard_at, comments = at - line.heard_at, at, line.decoder.comments
+        line.fruitless += len(data)
         fresh = []
         try:
             for event in line.decoder.feed(data):
                 message = agent_message(event)
                 if message is None:
                     continue
+                if not is_of(message, self._thread_id):
+                    logger.warning("stream: left out a message of another thread")
+                    continue
+                message = self.messages.told_apart(message)
                 self._suspects.pop(message.id, None)
                 if self.messages.hear(message, line.opened_at, at):
                     fresh.append(message)
         except EventTooLargeError as error:
             self.ended(job, str(error), at)
         if fresh:
-            line.delivered, self._strikes = True, 0
+            line.delivered, line.fruitless, self._strikes = True, 0, 0
             self._note_activity(at)
+        elif line.fruitless > _MOST_FRUITLESS:
+            line.delivered, line.opened_at = False, at
+            self.ended(job, f"{line.fruitless:,} bytes without a new message", at)
         if line.decoder.comments > comments and at - silence > line.opened_at:
             self._experience.heartbeat_after(silence)
         return fresh
@@ -466,11 +481,16 @@ class ConversationState:
     # What happened: in the list.
 
     def page(self, messages: Sequence[Message], next_cursor: str | None, now: float) -> list[Message]:
-        """A page of the list has come: the new messages that are now to be handed out."""
+        """A page of the list has come: the new messages that are now to be handed out.
+
+        Raises:
+            EndlessListError: as `HistoryScan.add`.
+        """
         scan = self._scan
         assert scan is not None  # noqa: S101 - it was asked for
         self._page_asked, self._page_at = False, now
-        return self._finish_look(scan, now) if scan.add(messages, next_cursor) else []
+        apart = [self.messages.told_apart(message) for message in messages]
+        return self._finish_look(scan, now) if scan.add(apart, next_cursor) else []
 
     def page_refused(self, now: float) -> bool:
         """The server does not take a cursor: whether there was one, so that the list is read from an end, or later."""

@@ -1,0 +1,119 @@
+"""The API key of a client: a string, or a callable that gives one and is asked again when Feather refuses it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from featherhq import _arguments, _forks
+from featherhq._core.effects import AskKey
+from featherhq._core.secrets import Redactor, Secret
+from featherhq.errors import ConfigurationError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featherhq._core.effects import Flow
+
+    Ask = Callable[[], object]
+    # What a callable has given: a key, or why it is none, with the error if there was one.
+    Answer = Secret | tuple[str, BaseException | None]
+
+
+class Key:
+    """Shared by a client and its views.
+
+    Args:
+        source: A callable, or a `Secret` that holds a key.
+
+    Attributes:
+        redactor: Strikes the key out of what is shown, and those before it.
+    """
+
+    def __init__(self, source: Ask | Secret) -> None:
+        self.redactor = Redactor()
+        self._ask = None if isinstance(source, Secret) else source
+        self._current: Secret | None = None
+        if isinstance(source, Secret):
+            self._use(source)
+        self._asked: Future[Answer] | None = None
+        self._lock = Lock()
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: whoever was asked, does not answer here."""
+        self._lock, self._asked = Lock(), None
+
+    def get(self, seconds: float, refused: Secret | None = None) -> Flow[Secret | None]:
+        """A key to send.
+
+        However many calls want one at once, the callable is asked once, in the background: it may block without holding
+        any of them past its deadline.
+
+        Args:
+            seconds: How long to wait for it.
+            refused: One that Feather has refused; gives another then.
+
+        Returns:
+            The key. `None` where the callable gives none in time, or where there is no other than the one refused.
+
+        Raises:
+            ConfigurationError: the callable failed, or gave what is no key.
+        """
+        current = self._current
+        if self._ask is not None and (current is None or current is refused):
+            future = yield from AskKey(lambda run: self._once(run, refused), seconds)
+            if future is None:
+                return None
+            current = self._judged(future.result(0))
+        if current is None or refused is None or current.reveal() != refused.reveal():
+            return current
+        return None
+
+    @property
+    def name(self) -> str:
+        """What the callable is called."""
+        return one_line(str(getattr(self._ask, "__qualname__", type(self._ask).__qualname__)))
+
+    def _once(self, run: Callable[[Ask], Future[object]], refused: Secret | None) -> Future[Answer]:
+        """What the callable gives, asked for now or by another call."""
+        with self._lock:
+            if self._asked is not None:
+                return self._asked
+            answer: Future[Answer] = Future()
+            if self._current is not None and self._current is not refused:
+                # Another call has had it renewed just now.
+                answer.set_result(self._current)
+                return answer
+            self._asked = answer
+        assert self._ask is not None  # noqa: S101 - a key that was given as a string is never asked for
+        run(self._ask).add_done_callback(lambda given: self._take(given, answer))
+        return answer
+
+    def _take(self, given: Future[object], answer: Future[Answer]) -> None:
+        try:
+            problem = _arguments.key_problem(given.result(0))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the key is wanted
+            result: Answer = (f"raised {one_line(type(error).__name__)}", error)
+        else:
+            result = (f"gave what {problem}", None) if problem else Secret(str(given.result(0)))
+        with self._lock:
+            if isinstance(result, Secret):
+                self._use(result)
+            self._asked = None
+        answer.set_result(result)
+
+    def _use(self, secret: Secret) -> None:
+        self.redactor.add(secret)
+        self._current = secret
+
+    def _judged(self, answer: Answer) -> Secret:
+        if isinstance(answer, Secret):
+            return answer
+        problem, cause = answer
+        raise ConfigurationError(
+            f"api_key: the callable {self.name} {problem}",
+            hint="No request was made with it."
+            + (" See the cause above." if cause else " It has to give a string of visible ASCII characters."),
+        ) from cause
