@@ -19,13 +19,13 @@ from featherhq import (
     APIConnectionError,
     AsyncFeather,
     AuthenticationError,
-    ConfigurationError,
     Feather,
     FeatherError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
     ReplyTimeoutError,
+    UsageError,
 )
 from featherhq.sandbox import (
     Body,
@@ -309,11 +309,11 @@ def test_leaving_in_mid_iteration_leaves_nothing_behind(thread: Any, sandbox: Sa
 
 
 def test_a_conversation_is_used_within_its_block(thread: Any) -> None:
-    """Before and after it, and twice, is a ConfigurationError; iteration over one that has ended is empty."""
+    """Before and after it, and twice, is a UsageError; iteration over one that has ended is empty."""
     chat = thread.conversation()
     uses: list[Callable[[], Any]] = [lambda: chat.send("hello"), lambda: chat.ask("hello"), lambda: next(iter(chat))]
     for use in uses:
-        with pytest.raises(ConfigurationError, match="not open"):
+        with pytest.raises(UsageError, match="not open"):
             use()
     with chat:
         for bad in (0, -1, "1", True):
@@ -326,9 +326,9 @@ def test_a_conversation_is_used_within_its_block(thread: Any) -> None:
         with pytest.raises(InvalidArgumentError):
             thread.ask("")
     assert list(chat) == []
-    with pytest.raises(ConfigurationError, match="not open"):
+    with pytest.raises(UsageError, match="was closed"):
         chat.send("hello")
-    with pytest.raises(ConfigurationError, match="before"), chat:
+    with pytest.raises(UsageError, match="before"), chat:
         pass
 
 
@@ -417,14 +417,15 @@ def test_it_may_be_closed_while_it_opens(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("fault", [None, Status(404)], ids=["stream", "polling"])
 def test_a_client_that_is_closed_first(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, fault: Any) -> None:
-    """Its conversations end with it: a ConfigurationError, and no wait."""
+    """Its conversations end with it, without an error for whoever iterates, and without a wait; sending is refused."""
     if fault is not None:
         sandbox.inject("streamMessages", fault)
     client = connect()
     with client.threads.create(AGENT_ID).conversation() as chat:
         (client.aclose if kind.asynchronous else client.close)()
-        with pytest.raises(ConfigurationError, match="closed"):
-            next(chat.replies(timeout=5))
+        assert list(chat.replies(timeout=5)) == []
+        with pytest.raises(UsageError, match="was closed"):
+            chat.send("hello")
 
 
 def test_one_at_a_time_reads(sandbox: Sandbox) -> None:
@@ -436,7 +437,7 @@ def test_one_at_a_time_reads(sandbox: Sandbox) -> None:
             async with thread.conversation() as chat:
                 reader = asyncio.ensure_future(anext(chat.replies(timeout=5)))
                 await asyncio.sleep(0)
-                with pytest.raises(ConfigurationError, match="read elsewhere"):
+                with pytest.raises(UsageError, match="read elsewhere"):
                     await chat.ask("hello")
                 await chat.send("hello")
                 assert (await reader).text == "echo: hello"
@@ -589,7 +590,7 @@ def test_a_client_that_is_closed_during_an_ask() -> None:
     silent = Sandbox(lambda *_: [], rate_limit=None)
 
     def check(error: BaseException | None) -> None:
-        assert isinstance(error, ConfigurationError)
+        assert isinstance(error, UsageError)
         assert "this client was closed during ask()" in str(error)
         assert error.delivered is True
         assert silent.messages(thread.id)[-1].id in error.__notes__[0]
@@ -615,7 +616,7 @@ def test_a_client_that_is_closed_during_an_ask() -> None:
                 else:
                     chat.close()
                     error = asking.exception(5)
-                    assert isinstance(error, ConfigurationError)
+                    assert isinstance(error, UsageError)
                     assert "this conversation was closed during ask()" in str(error)
                     assert error.delivered is True
 

@@ -20,6 +20,7 @@ from featherhq import (
     ResponseDecodeError,
     _sockets,
 )
+from featherhq._exchange import Exchange
 from raw_server import ANSWER, OK, STREAM, Peer, black_hole, json_answer
 
 NO_MESSAGES = json_answer({"thread": {"messages": []}})
@@ -221,8 +222,9 @@ def test_no_operation_on_a_socket_begins_after_the_deadline(serve: Callable[...,
     import httpx  # noqa: PLC0415 - for this one test
 
     peer = serve(ACCEPTED)
-    with _sockets.Client() as client:
-        with _sockets.operation(0, _sockets.Interrupt()), pytest.raises(httpx.ConnectTimeout):
+    transport = _sockets.Transport(httpx.create_ssl_context(), httpx.Limits(), None)
+    with httpx.Client(transport=transport) as client:
+        with _sockets.operation(0, _sockets.Interrupt(), Exchange()), pytest.raises(httpx.ConnectTimeout):
             client.get(peer.url)
         assert client.get(peer.url).status_code == 200
 

@@ -235,7 +235,7 @@ def test_a_look_that_succeeds_is_a_look(connect: Callable[..., Any], sandbox: Sa
     """Where one look in many could be made, the error is about the message, and not about the looks that failed."""
     thread = connect(timeout=3, max_retries=0).threads.create(AGENT_ID)
     sandbox.inject("sendMessage", Status(504))
-    sandbox.inject("listMessages", Lag(0))
+    sandbox.inject("listMessages", Lag(1))
     sandbox.inject("listMessages", Status(500), 99)
     with pytest.raises(DeliveryUnknownError) as caught:
         thread.send("hello")

@@ -24,6 +24,7 @@ from featherhq import (
     ConfigurationError,
     DeliveryUnknownError,
     FeatherError,
+    UsageError,
     _transport,
 )
 from featherhq.sandbox import CutAfter, CutBefore, Garbage, Sandbox, Stall, Status
@@ -76,9 +77,9 @@ def test_certificates_that_are_not_there(kind: Kind, monkeypatch: pytest.MonkeyP
 def test_proxies_that_cannot_be(kind: Kind, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """One of an unknown kind, or of a kind that an extra of httpx is for."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match="no connections can be made") as caught:
+    with pytest.raises(ConfigurationError, match=rf"{name}: expected a proxy|no connections can be made") as caught:
         kind.client().thread(THREAD_ID).send("hello")
-    assert "HTTPS_PROXY" in str(caught.value.__notes__)
+    assert name in f"{caught.value} {caught.value.__notes__}"
 
 
 @pytest.mark.parametrize("user", ["", "user:p%40ss@"])
@@ -183,14 +184,14 @@ def test_every_repeat_is_counted(connect: Callable[..., Any], sandbox: Sandbox) 
     assert count(sandbox, "getThread") == 2
 
 
-def test_cookies_go_back_once(kind: Kind, peers: list[Peer]) -> None:
-    """A gateway that binds callers to a server by a cookie gets it back, and once."""
+def test_cookies_are_not_kept(kind: Kind, peers: list[Peer]) -> None:
+    """Nothing here needs one, and a server could set them without end."""
     peers.append(Peer(OK + b"Set-Cookie: lb=7; Path=/\r\n\r\n" + ANSWER))
     client = kind.client(base_url=f"http://127.0.0.1:{peers[0].port}")
     for text in ("hello", "again"):
         client.thread(THREAD_ID).send(text)
     assert peers[0].seen[0].lower().count(b"cookie") == 0
-    assert peers[0].seen[1].lower().count(b"cookie: lb=7\r\n") == 1
+    assert peers[0].seen[1].lower().count(b"cookie") == 0
 
 
 def test_compressed_answers_are_read(kind: Kind, peers: list[Peer]) -> None:
@@ -203,7 +204,7 @@ def test_compressed_answers_are_read(kind: Kind, peers: list[Peer]) -> None:
         if not broken:
             assert client.thread(THREAD_ID).send("hello").message_id == "m-1"
         else:
-            with pytest.raises(FeatherError, match="encoding is broken"):
+            with pytest.raises(FeatherError, match="cannot be unpacked"):
                 client.threads.create(AGENT_ID)
 
 
@@ -341,7 +342,7 @@ def test_another_event_loop(sandbox: Sandbox) -> None:
     feather = AsyncFeather(sandbox.api_key, base_url=sandbox.url)
     with asyncio.Runner() as runner:
         thread = runner.run(feather.threads.create(AGENT_ID))
-        with pytest.raises(ConfigurationError, match="another event loop") as caught, asyncio.Runner() as other:
+        with pytest.raises(UsageError, match="another event loop") as caught, asyncio.Runner() as other:
             other.run(thread.send("hello"))
         assert "Nothing was sent" in str(caught.value.__notes__)
         runner.run(feather.aclose())

@@ -30,6 +30,7 @@ from featherhq.errors import (
     ReplyTimeoutError,
     ResponseDecodeError,
     ServerError,
+    UsageError,
 )
 from featherhq.models import Message, SentMessage
 
@@ -60,6 +61,7 @@ __all__ = [
     "ServerError",
     "Thread",
     "Threads",
+    "UsageError",
     "__version__",
 ]
 

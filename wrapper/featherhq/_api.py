@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from featherhq_api import AuthenticatedClient
 
+from featherhq import _unset  # noqa: F401
 from featherhq._arguments import KEY_HEADER
 from featherhq._core.attempts import call
-from featherhq.errors import ConfigurationError
+from featherhq._live import Live
+from featherhq._threads.send import send_request
+from featherhq.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +23,13 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
 
 
-class WiredClient(AuthenticatedClient):
+class WiredClient(Live, AuthenticatedClient):
     """What generated functions are called with: `send_message.sync(thread_id, client=feather.api, body=…)`.
 
     A generated function asks its client for an httpx client and that one for a `request`. This gives it
     a `request` with our key, retries, deadline and errors, and an answer that reads like an
-    `httpx.Response`. The key is not in it, so that its `repr` cannot show it.
+    `httpx.Response`. `send_message` is sent once, as `thread.send` does it. The key is
+    not in it, so that its `repr` cannot show it.
     """
 
     def __init__(
@@ -38,7 +42,10 @@ class WiredClient(AuthenticatedClient):
         super().__init__(base_url=settings.base_url, token="", prefix="", auth_header_name=KEY_HEADER)
 
         def request(**kwargs: Any) -> Any:
-            return run(call(settings, kwargs, settings.deadline(None)))
+            deadline = settings.deadline(None)
+            # A message is sent once, whoever asks for it.
+            flow = send_request(settings, kwargs, deadline)
+            return run(call(settings, kwargs, deadline) if flow is None else flow)
 
         self._requests = SimpleNamespace(request=request)
         self._asynchronous = asynchronous
@@ -50,10 +57,10 @@ class WiredClient(AuthenticatedClient):
         """For generated `sync` functions.
 
         Raises:
-            ConfigurationError: this client is an `AsyncFeather`'s.
+            UsageError: this client is an `AsyncFeather`'s.
         """
         if self._asynchronous:
-            raise ConfigurationError(
+            raise UsageError(
                 "sync() and sync_detailed() need the api of a Feather, and this is an AsyncFeather's",
                 hint="Await asyncio() or asyncio_detailed() of the same module.",
             )
@@ -63,10 +70,10 @@ class WiredClient(AuthenticatedClient):
         """For generated `asyncio` functions.
 
         Raises:
-            ConfigurationError: this client is a `Feather`'s.
+            UsageError: this client is a `Feather`'s.
         """
         if not self._asynchronous:
-            raise ConfigurationError(
+            raise UsageError(
                 "asyncio() and asyncio_detailed() need the api of an AsyncFeather, and this is a Feather's",
                 hint="Call sync() or sync_detailed() of the same module.",
             )
@@ -108,4 +115,4 @@ class WiredClient(AuthenticatedClient):
 
 
 def _refuse(name: str, instead: str) -> NoReturn:
-    raise ConfigurationError(f"feather.api: {name}() would change what all calls share", hint=f"Use {instead}.")
+    raise UsageError(f"feather.api: {name}() would change what all calls share", hint=f"Use {instead}.")

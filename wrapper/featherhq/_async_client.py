@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from featherhq import _arguments
 from featherhq._core.pagination import History
+from featherhq._late import Late
+from featherhq._live import Live
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_PAGE_SIZE,
@@ -15,25 +19,27 @@ from featherhq._settings import (
     UNCHANGED,
     Settings,
     Unchanged,
+    hidden,
 )
 from featherhq._threads import flows
 from featherhq._threads.flows import Listing
 from featherhq._threads.send import send
+from featherhq.models import Message, SentMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from uuid import UUID
-
+    import featherhq_api
     import httpx
-    from featherhq_api import AuthenticatedClient
-    from featherhq_api.models import Thread as ThreadDetails
+    from featherhq_api import models
 
-    from featherhq._async_pump import AsyncMailbox, AsyncPump
-    from featherhq._threads.conversation import ConversationFlow
-    from featherhq.models import Message, SentMessage
+    from featherhq import _async_pump
+    from featherhq._threads import conversation
+else:
+    # Brought in by what needs them, or by who asks what the annotations mean.
+    httpx, featherhq_api, models = Late("httpx"), Late("featherhq_api"), Late("featherhq_api.models")
+    _async_pump, conversation = Late("featherhq._async_pump"), Late("featherhq._threads.conversation")
 
 
-class AsyncFeather:
+class AsyncFeather(Live):
     """A client for Feather web chat.
 
     Safe to share between the tasks of one event loop. Every call ends within `timeout`, raises only
@@ -41,7 +47,8 @@ class AsyncFeather:
     before any work, and, but for POST, what became of nobody knows what.
 
     Args:
-        api_key: The key, or a callable that gives one and is asked again after a 401. `$FEATHER_API_KEY` by default.
+        api_key: The key, or a callable, or coroutine function, that gives one. It is asked again after a 401.
+            `$FEATHER_API_KEY` by default.
         base_url: `$FEATHER_BASE_URL` by default, then `https://prod.featherhq.com`.
         timeout: Seconds that one call may take in all: every attempt, wait and retry inside it.
         max_retries: Attempts after the first.
@@ -56,7 +63,7 @@ class AsyncFeather:
 
     def __init__(
         self,
-        api_key: str | Callable[[], str] | None = None,
+        api_key: str | Callable[[], str | Awaitable[str]] | None = None,
         *,
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
@@ -68,19 +75,22 @@ class AsyncFeather:
         # Here and below: what is imported late, not everybody needs, and it brings httpx, aiohttp or generated code.
         from featherhq._async_pump import AsyncPump
 
+        key, api_key = hidden(api_key), None
         self._settings = Settings.read(
-            api_key,
+            key,
             base_url=base_url,
             timeout=timeout,
             max_retries=max_retries,
             rate_limit=rate_limit,
             headers=headers,
         )
-        self._pump = AsyncPump(http_client)
+        self._pump = AsyncPump(http_client, self._settings.base_url, repr(self))
         self._owns_pump = True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} for {self._settings.base_url}>"
+        # The traceback of an error in `__init__` shows one without settings.
+        where = f" for {self._settings.base_url}" if hasattr(self, "_settings") else ""
+        return f"<{type(self).__name__}{where}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,6 +102,10 @@ class AsyncFeather:
         """Close the connections, but for those of an `http_client` of yours."""
         if self._owns_pump:
             await self._pump.aclose()
+
+    async def close(self) -> None:
+        """As `aclose`."""
+        await self.aclose()
 
     def with_options(
         self,
@@ -130,17 +144,17 @@ class AsyncFeather:
         return AsyncThread(self._settings, self._pump, _arguments.identifier("thread_id", thread_id))
 
     @property
-    def api(self) -> AuthenticatedClient:
+    def api(self) -> featherhq_api.AuthenticatedClient:
         """The generated client, for any generated function: same key, retries, deadline and errors."""
         from featherhq._api import WiredClient
 
         return WiredClient(self._settings, run=self._pump.run, asynchronous=True)
 
 
-class AsyncThreads:
+class AsyncThreads(Live):
     """Makes threads, and finds them."""
 
-    def __init__(self, settings: Settings, pump: AsyncPump) -> None:
+    def __init__(self, settings: Settings, pump: _async_pump.AsyncPump) -> None:
         self._settings = settings
         self._pump = pump
 
@@ -173,7 +187,7 @@ class AsyncThreads:
         return await AsyncThread(self._settings, self._pump, checked).refresh()
 
 
-class AsyncThread:
+class AsyncThread(Live):
     """A web chat thread.
 
     Attributes:
@@ -182,7 +196,7 @@ class AsyncThread:
     """
 
     def __init__(
-        self, settings: Settings, pump: AsyncPump, thread_id: str, details: ThreadDetails | None = None
+        self, settings: Settings, pump: _async_pump.AsyncPump, thread_id: str, details: models.Thread | None = None
     ) -> None:
         self._settings = settings
         self._pump = pump
@@ -218,11 +232,9 @@ class AsyncThread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
-        from featherhq._threads.conversation import ConversationFlow
-
         deadline = self._settings.deadline(timeout)
-        async with self._pump.mailbox() as mailbox:
-            flow = ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+        async with self._pump.mailbox(self.id) as mailbox:
+            flow = conversation.ConversationFlow(self._settings, self.id).ask_once(text, deadline)
             return await self._pump.run(flow, mailbox)
 
     def conversation(self) -> AsyncConversation:
@@ -258,13 +270,9 @@ class AsyncThread:
 
     async def _pages(self, listing: Listing) -> AsyncIterator[Message]:
         history = History()
-        while True:
-            flow = flows.list_messages(self._settings, listing, history.next_cursor, self._settings.deadline(None))
-            page = await self._pump.run(flow)
-            for message in history.add(page.messages, page.next_cursor):
+        while not history.is_over:
+            for message in await self._pump.run(flows.next_messages(self._settings, listing, history)):
                 yield message
-            if history.next_cursor is None:
-                return
 
     async def update(
         self,
@@ -302,7 +310,7 @@ class AsyncThread:
         return self
 
 
-class AsyncConversation:
+class AsyncConversation(Live):
     """New messages of a thread as they come, and messages sent, over one live connection.
 
     Each of the agent's messages that Feather makes while the block lasts is handed out once, and in order, whatever the
@@ -312,13 +320,11 @@ class AsyncConversation:
     One task at a time may wait for messages; `send` may be called from any.
     """
 
-    def __init__(self, settings: Settings, pump: AsyncPump, thread_id: str) -> None:
-        from featherhq._threads.conversation import ConversationFlow
-
+    def __init__(self, settings: Settings, pump: _async_pump.AsyncPump, thread_id: str) -> None:
         self._settings = settings
         self._pump = pump
-        self._mailbox = pump.mailbox()
-        self._flow = ConversationFlow(settings, thread_id)
+        self._mailbox = pump.mailbox(thread_id)
+        self._flow = conversation.ConversationFlow(settings, thread_id)
         # For those who drop it without leaving its block.
         weakref.finalize(self, self._mailbox.abandon).atexit = False
 
@@ -336,6 +342,10 @@ class AsyncConversation:
     async def aclose(self) -> None:
         """End it, with the connection; whoever iterates over it comes to an end."""
         await self._mailbox.aclose(self._flow.close())
+
+    async def close(self) -> None:
+        """As `aclose`."""
+        await self.aclose()
 
     async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
         """As `AsyncThread.send`."""
@@ -374,7 +384,13 @@ class AsyncConversation:
 class _AsyncReplies:
     """Iterates over a conversation. A wait that is cancelled does not end it."""
 
-    def __init__(self, pump: AsyncPump, mailbox: AsyncMailbox, flow: ConversationFlow, patience: float | None) -> None:
+    def __init__(
+        self,
+        pump: _async_pump.AsyncPump,
+        mailbox: _async_pump.AsyncMailbox,
+        flow: conversation.ConversationFlow,
+        patience: float | None,
+    ) -> None:
         self._pump = pump
         self._mailbox = mailbox
         self._flow = flow

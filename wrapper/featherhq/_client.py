@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from featherhq import _arguments
 from featherhq._core.pagination import History
+from featherhq._late import Late
+from featherhq._live import Live
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_PAGE_SIZE,
@@ -15,25 +19,27 @@ from featherhq._settings import (
     UNCHANGED,
     Settings,
     Unchanged,
+    hidden,
 )
 from featherhq._threads import flows
 from featherhq._threads.flows import Listing
 from featherhq._threads.send import send
+from featherhq.models import Message, SentMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from uuid import UUID
-
+    import featherhq_api
     import httpx
-    from featherhq_api import AuthenticatedClient
-    from featherhq_api.models import Thread as ThreadDetails
+    from featherhq_api import models
 
-    from featherhq._pump import Mailbox, Pump
-    from featherhq._threads.conversation import ConversationFlow
-    from featherhq.models import Message, SentMessage
+    from featherhq import _pump
+    from featherhq._threads import conversation
+else:
+    # Brought in by what needs them, or by who asks what the annotations mean.
+    httpx, featherhq_api, models = Late("httpx"), Late("featherhq_api"), Late("featherhq_api.models")
+    _pump, conversation = Late("featherhq._pump"), Late("featherhq._threads.conversation")
 
 
-class Feather:
+class Feather(Live):
     """A client for Feather web chat.
 
     Safe to share between threads. Every call ends within `timeout`, raises only `FeatherError`s, and
@@ -69,19 +75,22 @@ class Feather:
         # Here and below: what is imported late, not everybody needs, and it brings httpx or generated code.
         from featherhq._pump import Pump
 
+        key, api_key = hidden(api_key), None
         self._settings = Settings.read(
-            api_key,
+            key,
             base_url=base_url,
             timeout=timeout,
             max_retries=max_retries,
             rate_limit=rate_limit,
             headers=headers,
         )
-        self._pump = Pump(http_client)
+        self._pump = Pump(http_client, self._settings.base_url, repr(self))
         self._owns_pump = True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} for {self._settings.base_url}>"
+        # The traceback of an error in `__init__` shows one without settings.
+        where = f" for {self._settings.base_url}" if hasattr(self, "_settings") else ""
+        return f"<{type(self).__name__}{where}>"
 
     def __enter__(self) -> Self:
         return self
@@ -131,17 +140,17 @@ class Feather:
         return Thread(self._settings, self._pump, _arguments.identifier("thread_id", thread_id))
 
     @property
-    def api(self) -> AuthenticatedClient:
+    def api(self) -> featherhq_api.AuthenticatedClient:
         """The generated client, for any generated function: same key, retries, deadline and errors."""
         from featherhq._api import WiredClient
 
         return WiredClient(self._settings, run=self._pump.run, asynchronous=False)
 
 
-class Threads:
+class Threads(Live):
     """Makes threads, and finds them."""
 
-    def __init__(self, settings: Settings, pump: Pump) -> None:
+    def __init__(self, settings: Settings, pump: _pump.Pump) -> None:
         self._settings = settings
         self._pump = pump
 
@@ -174,7 +183,7 @@ class Threads:
         return Thread(self._settings, self._pump, checked).refresh()
 
 
-class Thread:
+class Thread(Live):
     """A web chat thread.
 
     Attributes:
@@ -182,7 +191,9 @@ class Thread:
         details: The generated model of Feather's last answer about it, or `None` before there was one.
     """
 
-    def __init__(self, settings: Settings, pump: Pump, thread_id: str, details: ThreadDetails | None = None) -> None:
+    def __init__(
+        self, settings: Settings, pump: _pump.Pump, thread_id: str, details: models.Thread | None = None
+    ) -> None:
         self._settings = settings
         self._pump = pump
         self.id = thread_id
@@ -217,11 +228,9 @@ class Thread:
             ReplyTimeoutError: the message was accepted, and no reply came in time.
             FeatherError: as `send`.
         """
-        from featherhq._threads.conversation import ConversationFlow
-
         deadline = self._settings.deadline(timeout)
-        with self._pump.mailbox() as mailbox:
-            flow = ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+        with self._pump.mailbox(self.id) as mailbox:
+            flow = conversation.ConversationFlow(self._settings, self.id).ask_once(text, deadline)
             return self._pump.run(flow, mailbox)
 
     def conversation(self) -> Conversation:
@@ -257,12 +266,8 @@ class Thread:
 
     def _pages(self, listing: Listing) -> Iterator[Message]:
         history = History()
-        while True:
-            flow = flows.list_messages(self._settings, listing, history.next_cursor, self._settings.deadline(None))
-            page = self._pump.run(flow)
-            yield from history.add(page.messages, page.next_cursor)
-            if history.next_cursor is None:
-                return
+        while not history.is_over:
+            yield from self._pump.run(flows.next_messages(self._settings, listing, history))
 
     def update(
         self,
@@ -300,7 +305,7 @@ class Thread:
         return self
 
 
-class Conversation:
+class Conversation(Live):
     """New messages of a thread as they come, and messages sent, over one live connection.
 
     Each of the agent's messages that Feather makes while the block lasts is handed out once, and in order, whatever the
@@ -310,13 +315,11 @@ class Conversation:
     One thread at a time may wait for messages; `send` may be called from any.
     """
 
-    def __init__(self, settings: Settings, pump: Pump, thread_id: str) -> None:
-        from featherhq._threads.conversation import ConversationFlow
-
+    def __init__(self, settings: Settings, pump: _pump.Pump, thread_id: str) -> None:
         self._settings = settings
         self._pump = pump
-        self._mailbox = pump.mailbox()
-        self._flow = ConversationFlow(settings, thread_id)
+        self._mailbox = pump.mailbox(thread_id)
+        self._flow = conversation.ConversationFlow(settings, thread_id)
         # For those who drop it without leaving its block.
         weakref.finalize(self, self._mailbox.abandon).atexit = False
 
@@ -372,7 +375,9 @@ class Conversation:
 class _Replies:
     """Iterates over a conversation. A wait that is interrupted does not end it."""
 
-    def __init__(self, pump: Pump, mailbox: Mailbox, flow: ConversationFlow, patience: float | None) -> None:
+    def __init__(
+        self, pump: _pump.Pump, mailbox: _pump.Mailbox, flow: conversation.ConversationFlow, patience: float | None
+    ) -> None:
         self._pump = pump
         self._mailbox = mailbox
         self._flow = flow

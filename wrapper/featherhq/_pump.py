@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import httpx
 
-from featherhq import _sockets
+from featherhq import _forks, _sockets
+from featherhq._core.bodies import Body, Unpacker
 from featherhq._core.effects import (
     READ_AHEAD,
+    Announce,
+    AskKey,
     Cancel,
     Chunk,
     Closed,
@@ -26,12 +29,14 @@ from featherhq._core.effects import (
     Start,
     TakeSlot,
     TransportFailure,
+    weight,
     without,
 )
-from featherhq._transport import Clients, build, failure, has_begun
+from featherhq._transport import Clients, build, has_begun, in_background, outcome, told, warn_unclosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from featherhq._core.effects import Effect, Event, Flow
 
@@ -43,21 +48,34 @@ _LONGEST_JOIN: Final = 1.0
 
 
 class Mailbox:
-    """What has happened in a conversation, in order, and the jobs that it comes from."""
+    """What has happened in a conversation, in order, and the jobs that it comes from.
 
-    def __init__(self, pump: Pump) -> None:
+    Attributes:
+        thread_id: The conversation's thread.
+    """
+
+    def __init__(self, pump: Pump, thread_id: str) -> None:
+        self.thread_id = thread_id
         self._pump = pump
         self._events: deque[Event] = deque()
         self._changed = Condition()
         self._unread = 0
         self._closed: Closed | None = None
         self._jobs: dict[str, _Job] = {}
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: the jobs go on in the parent, and are not to be ended from here."""
+        self._changed = Condition()
+        self._jobs = {}
+        self._events, self._unread = deque(), 0
+        self._closed = Closed("process")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.close(Closed(with_client=False))
+        self.close(Closed())
 
     def post(self, event: Event, job: _Job | None = None) -> None:
         """Put an event in. Chunks wait while there is no room; what comes from a job that was ended is left out."""
@@ -66,7 +84,7 @@ class Mailbox:
                 self._changed.wait_for(lambda: self._unread < READ_AHEAD or job is None or job.ended)
             if job is not None and job.ended:
                 return
-            self._unread += isinstance(event, Chunk)
+            self._unread += weight(event)
             self._events.append(event)
             self._changed.notify_all()
 
@@ -78,7 +96,7 @@ class Mailbox:
             if not self._events:
                 return self._closed
             event = self._events.popleft()
-            self._unread -= isinstance(event, Chunk)
+            self._unread -= weight(event)
             self._changed.notify_all()
             return event
 
@@ -112,12 +130,14 @@ class Mailbox:
                 job.ended = True
             self._changed.notify_all()
         for job in jobs:
-            job.end()
+            job.interrupt.set()
         self._pump.forget(self)
+        for job in jobs:
+            job.end()
 
     def abandon(self) -> None:
         """End all jobs: nobody holds the conversation any more."""
-        self.close(Closed(with_client=False))
+        self.close(Closed())
 
     def _let_go(self, name: str) -> _Job | None:
         with self._changed:
@@ -149,7 +169,8 @@ class _Job:
         """Have the thread end, and wait for it where it can be reached: over an `http_client=` it may not be."""
         self.interrupt.set()
         if _wake(self.response) or self._pump.owns_sockets:
-            self._thread.join(_LONGEST_JOIN)
+            with suppress(RuntimeError):  # a signal has ended its start, so that it may not run yet
+                self._thread.join(_LONGEST_JOIN)
 
     def _run(self) -> None:
         outcome: Any
@@ -163,12 +184,14 @@ class _Job:
         reason = "it ended"
         with closing(response):
             try:
-                for chunk in response.iter_bytes():
-                    self._mailbox.post(Chunk(self._name, chunk, time.monotonic()), self)
-                    if self.ended:
-                        return
+                unpacker = Unpacker(response.headers.get("content-encoding", ""))
+                for raw in response.iter_raw():
+                    for chunk in unpacker.feed(raw):
+                        self._mailbox.post(Chunk(self._name, chunk, time.monotonic()), self)
+                        if self.ended:
+                            return
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not escape as it is
-                reason = failure(error).reason
+                reason = told(error)
         self._mailbox.post(Ended(self._name, reason, time.monotonic()), self)
 
 
@@ -184,21 +207,41 @@ def _wake(response: httpx.Response | None) -> bool:
 
 
 class Pump:
-    """Performs the effects of flows, one after the other, over connections that it keeps."""
+    """Performs the effects of flows, one after the other, over connections that it keeps.
 
-    def __init__(self, http_client: httpx.Client | None) -> None:
-        self._clients = Clients(http_client, httpx.Client, _sockets.Client)
+    Args:
+        http_client: What the caller has handed in, if anything.
+        base_url: Where all requests go.
+        name: Whose it is, for the warning that nobody has closed it.
+    """
+
+    def __init__(self, http_client: httpx.Client | None, base_url: str, name: str) -> None:
+        self._clients = Clients(http_client, httpx.Client, _sockets.Transport, base_url)
+        self._name = name
         self._mailboxes: set[Mailbox] = set()
         self._lock = Lock()
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`."""
+        self._lock = Lock()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it was never whole
+            own = self._clients.abandon()
+            for client, _ in own:
+                client.close()
+            if own:
+                warn_unclosed(self._name, self)
 
     @property
     def owns_sockets(self) -> bool:
         """Whether what waits for a socket can be reached from another thread."""
         return self._clients.are_ours
 
-    def mailbox(self) -> Mailbox:
-        """A mailbox for a conversation. It is closed with the client, if not before."""
-        mailbox = Mailbox(self)
+    def mailbox(self, thread_id: str) -> Mailbox:
+        """A mailbox for a conversation in a thread. It is closed with the client, if not before."""
+        mailbox = Mailbox(self, thread_id)
         with self._lock:
             self._mailboxes.add(mailbox)
         return mailbox
@@ -227,7 +270,7 @@ class Pump:
                     return end.value  # type: ignore[no-any-return]
                 try:
                     go_on, result = flow.send, self._perform(effect, mailbox, job, interrupt)
-                except Exception as error:  # noqa: BLE001 - what it means is the flow's to say
+                except BaseException as error:  # noqa: BLE001 - what it means is the flow's to say
                     go_on, result = flow.throw, error
 
     def close(self) -> None:
@@ -236,7 +279,7 @@ class Pump:
         with self._lock:
             mailboxes = list(self._mailboxes)
         for mailbox in mailboxes:
-            mailbox.close(Closed(with_client=True))
+            mailbox.close(Closed("client"))
         for client in own:
             client.close()
 
@@ -249,6 +292,10 @@ class Pump:
             return _take_slot(effect, interrupt)
         if isinstance(effect, Sleep):
             return interrupt.sleep(effect.seconds)
+        if isinstance(effect, AskKey):
+            return _ask_key(effect, interrupt)
+        if isinstance(effect, Announce):
+            return self._announce(effect)
         assert mailbox is not None  # noqa: S101 - the other effects are of conversations
         if isinstance(effect, Receive):
             return mailbox.receive(effect.seconds)
@@ -259,13 +306,21 @@ class Pump:
         assert isinstance(effect, Post)  # noqa: S101 - there are no others
         return mailbox.post(effect.event)
 
+    def _announce(self, effect: Announce) -> None:
+        with self._lock:
+            mailboxes = list(self._mailboxes)
+        for mailbox in mailboxes:
+            if mailbox.thread_id == effect.thread_id:
+                mailbox.post(effect.event)
+
     def _send(
         self, effect: SendRequest, job: _Job | None, interrupt: _sockets.Interrupt
     ) -> Response | TransportFailure:
-        client = self._clients.get(streams=effect.streaming)
+        client, _ = self._clients.get(streams=effect.streaming)
+        via = self._clients.via
         request = build(client, effect)
         status: int | None = None
-        with ExitStack() as until_read, _sockets.operation(effect.seconds, interrupt) as operation:
+        with ExitStack() as until_read, _sockets.operation(effect.seconds, interrupt, effect.exchange) as operation:
             try:
                 response = client.send(request, stream=True, follow_redirects=False)
                 until_read.callback(response.close)
@@ -274,11 +329,30 @@ class Pump:
                     has_begun(request)
                     job.response = response
                     until_read.pop_all()
-                    return Response(status, response.headers, is_stream=True)
-                content = b"".join(effect.within(time.monotonic, response.iter_bytes()))
-                return Response(status, response.headers, content)
+                    return Response(status, response.headers, is_stream=True, via=via)
+                body = Body(response.headers)
+                if response.is_stream_consumed:
+                    # By a hook of the caller's.
+                    body.unpacked(response.content)
+                else:
+                    for raw in response.iter_raw():
+                        # Of an `http_client=`, the sockets know of no deadline.
+                        operation.left(None, httpx.ReadTimeout)
+                        if not body.feed(raw):
+                            break
+                return Response(status, response.headers, body.content(), via=via, flaw=body.flaw)
             except Exception as error:  # noqa: BLE001 - as above
-                return failure(error, status, stale=operation.stale)
+                raised = error
+        return outcome(raised, request, effect.exchange, status, via)
+
+
+def _ask_key(effect: AskKey, interrupt: _sockets.Interrupt) -> Future[object] | None:
+    future = effect.ask(in_background)
+    future.add_done_callback(lambda _: interrupt.wake())
+    until = time.monotonic() + effect.seconds
+    while not future.done() and (left := until - time.monotonic()) > 0:
+        interrupt.wait(left)
+    return future if future.done() else None
 
 
 def _take_slot(effect: TakeSlot, interrupt: _sockets.Interrupt) -> bool:

@@ -1,10 +1,8 @@
-"""Deadlines for synchronous calls. httpx times each read of a socket; a deadline times the call.
+"""What a `Feather` speaks through: httpcore's connections, with a deadline for the call. Imported when one is made.
 
-A server that drips a byte a second never runs into a read timeout. Tasks can be cancelled from outside;
-a thread that waits in `recv` cannot. So each operation on a socket is given what is left of the call's time
-and no more. httpcore has a place for that, its network backend, and httpx 0.28 no argument to hand one
-in: `Client` puts it there (hence the upper bound on httpx). Where a future httpx has no such place,
-httpx's own timeouts remain.
+httpx times each read of a socket; a deadline times the call. A server that drips a byte a second never runs into a read
+timeout. Tasks can be cancelled from outside; a thread that waits in `recv` cannot. So each operation on a socket is
+given what is left of the call's time and no more. httpcore has a place for that, its network backend.
 """
 
 from __future__ import annotations
@@ -13,18 +11,25 @@ import math
 import socket
 import threading
 import time
+import traceback
+import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 import httpx
 
-from featherhq._transport import came
+from featherhq import _guard
+from featherhq._exchange import EXCHANGE, Exchange
+from featherhq._transport import forget_variables, readable
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator
+
+    from featherhq._proxies import Proxy
 
 # Bytes that are written at a time: each piece has what is left of the time, and no more.
 _PIECE: Final = 16 * 1024
@@ -99,38 +104,47 @@ class Interrupt:
 class Operation:
     """What a thread does on sockets for one request: until when it may, and what came of it.
 
+    Args:
+        seconds: How long it may take.
+        interrupt: What else ends it.
+        exchange: Where to note what was sent and received.
+
     Attributes:
-        until: The moment of the monotonic clock at which it ends, in seconds.
-        used: Whether it used a connection of ours.
-        connected: Whether it made a new one.
-        received: Whether a byte came.
+        connected: Whether it has made a connection.
+        layer: How many layers of TLS are below the request.
     """
 
-    def __init__(self, seconds: float, interrupt: Interrupt) -> None:
+    def __init__(self, seconds: float, interrupt: Interrupt, exchange: Exchange) -> None:
         self.until = time.monotonic() + seconds
         self.interrupt = interrupt
-        self.used = self.connected = self.received = False
-
-    @property
-    def stale(self) -> bool:
-        """Whether it used a connection from before, and no byte came."""
-        return self.used and not self.connected and not self.received
+        self.exchange = exchange
+        self.connected = False
+        self.layer = 0
 
     def left(self, timeout: float | None, error: type[Exception]) -> float:
-        """What the next step may take: its own timeout, and no more than is left of the request's time."""
+        """What the next step may take: its own timeout, and no more than is left of the request's time.
+
+        Raises:
+            Exception: of the kind of `error`, where nothing is left.
+        """
         left = self.until - time.monotonic()
         if left <= 0:
-            raise error
+            raise error("")
         return timeout if timeout is not None and timeout < left else min(left, threading.TIMEOUT_MAX)
+
+    def wrote(self) -> None:
+        """A byte of the request may be on its way."""
+        if not self.exchange.sent:
+            self.exchange.sent, self.exchange.reused = True, not self.connected
 
 
 _current: Final[ContextVar[Operation | None]] = ContextVar("featherhq_operation", default=None)
 
 
 @contextmanager
-def operation(seconds: float, interrupt: Interrupt) -> Iterator[Operation]:
+def operation(seconds: float, interrupt: Interrupt, exchange: Exchange) -> Iterator[Operation]:
     """Whatever this thread does on a socket within the block ends after so many seconds, or when it is interrupted."""
-    begun = Operation(seconds, interrupt)
+    begun = Operation(seconds, interrupt, exchange)
     token = _current.set(begun)
     try:
         yield begun
@@ -148,30 +162,145 @@ def shut_down(raw: object) -> bool:
     return True
 
 
-class Client(httpx.Client):
-    """An `httpx.Client` whose sockets keep to `operation`, those through proxies too."""
+# What httpcore raises, by what httpx calls it.
+_MEANINGS: Final = {
+    getattr(httpcore, name): getattr(httpx, name)
+    for name in (
+        "ConnectTimeout",
+        "ReadTimeout",
+        "WriteTimeout",
+        "PoolTimeout",
+        "ConnectError",
+        "ReadError",
+        "WriteError",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+        "RemoteProtocolError",
+    )
+}
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        for transport in (self._transport, *self._mounts.values()):
-            pool = getattr(transport, "_pool", None)
-            if isinstance(pool, httpcore.ConnectionPool):
-                pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001 - see above
 
-    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        """As httpx does it, but for what requests of ours never ask for: redirects, authentication, hooks."""
-        answer = self._transport_for_url(request.url).handle_request(request)
-        return came(answer, request, self.cookies)
+class Transport(httpx.BaseTransport):
+    """Sends requests, each as its `operation` has it.
+
+    Args:
+        tls: What certificates are checked with.
+        limits: How many connections there may be, and for how long an idle one is kept.
+        proxy: What they go through, if anything.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits, proxy: Proxy | None) -> None:
+        self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
+        self._tls, self._limits, self._proxy = tls, limits, proxy
+        # A request comes after the TLS of its proxy, if there is one, and that of its server.
+        self._layers = int(proxy is not None and proxy.shown.startswith("https:"))
+        if proxy is not None and proxy.shown.startswith("socks"):
+            # An extra of httpx, which httpcore would miss in the first request alone.
+            import_module("socksio")
+        self._pool = self._made()
+
+    def let_go(self) -> None:
+        """In a forked child: close this process's hold on the parent's sockets, without a byte to anybody."""
+        for stream in list(self._streams):
+            stream.close()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """As httpx's own transport does it."""
+        mocked = httpx.HTTPTransport.handle_request
+        if mocked.__qualname__ != "HTTPTransport.handle_request":
+            # Tools that intercept the requests of tests (pytest-httpx) put theirs in its place.
+            return mocked(httpx.HTTPTransport(), request)
+        exchange = request.extensions.setdefault(EXCHANGE, Exchange())
+        exchange.is_ours = True
+        _reading().layer = self._layers + (request.url.scheme == "https")
+        try:
+            with _in_httpxs_terms():
+                answer = self._pool.handle_request(
+                    httpcore.Request(
+                        request.method,
+                        httpcore.URL(
+                            scheme=request.url.raw_scheme,
+                            host=request.url.raw_host,
+                            port=request.url.port,
+                            target=request.url.raw_path,
+                        ),
+                        headers=request.headers.raw,
+                        content=request.stream,
+                        extensions=request.extensions,
+                    )
+                )
+        except BaseException as error:
+            if exchange.sent or _was_writing(error):
+                # The key is among what was written, and a signal may have struck just then.
+                forget_variables(error)
+            raise
+        # Without the server's own words beside the status, which httpx logs: the key may be among them.
+        answer.extensions.pop("reason_phrase", None)
+        return httpx.Response(
+            answer.status,
+            headers=readable(answer.headers, request),
+            stream=_Body(answer),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def _made(self) -> httpcore.ConnectionPool:
+        proxy, limits = self._proxy, self._limits
+        return httpcore.ConnectionPool(
+            ssl_context=self._tls,
+            proxy=None
+            if proxy is None
+            else httpcore.Proxy(
+                proxy.shown,
+                auth=(proxy.username, proxy.password) if proxy.username else None,
+                ssl_context=self._tls if self._layers else None,
+            ),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_Backend(self._streams),
+        )
+
+
+def _was_writing(error: BaseException) -> bool:
+    """Whether it was raised while the head of a request was made or written."""
+    return any(frame.f_code.co_name == "_send_request_headers" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _reading() -> Operation:
     # A stream is read after its operation has ended, for as long as it takes.
-    return _current.get() or Operation(math.inf, Interrupt())
+    return _current.get() or Operation(math.inf, Interrupt(), Exchange())
+
+
+@contextmanager
+def _in_httpxs_terms() -> Iterator[None]:
+    try:
+        yield
+    except tuple(_MEANINGS) as error:
+        meaning = next(meaning for kind, meaning in _MEANINGS.items() if isinstance(error, kind))
+        raise meaning(str(error)) from error
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _in_httpxs_terms():
+            yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
-        self._inner = inner
+    def __init__(self, streams: weakref.WeakSet[_Stream]) -> None:
+        self._streams = streams
+        self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
         self,
@@ -181,6 +310,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        _guard.check(host)
         options = None if socket_options is None else list(socket_options)
         # One address after the other, each with its part of what is left: the system would give each the whole.
         *others, last = _addresses(host, port)
@@ -195,9 +325,16 @@ class _Backend(httpcore.NetworkBackend):
         current = _reading()
         current.interrupt.check()
         part = current.left(timeout, httpcore.ConnectTimeout) / parts
-        made = self._inner.connect_tcp(address, port, part, local_address, options)
-        current.used = current.connected = True
-        return _Stream(made)
+        try:
+            made = self._inner.connect_tcp(address, port, part, local_address, options)
+        except BaseException as error:
+            # The standard library closes its socket where connecting fails, and not where a signal ends it.
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                if isinstance(left_open := frame.f_locals.get("sock"), socket.socket):
+                    left_open.close()
+            raise
+        current.connected = True
+        return _Stream(made, self._streams)
 
 
 def _addresses(host: str, port: int) -> list[str]:
@@ -209,24 +346,31 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, streams: weakref.WeakSet[_Stream], layer: int = 0) -> None:
         self._inner = inner
+        self._streams = streams
+        self._layer = layer
+        streams.add(self)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         current = _reading()
         with current.interrupt.reaching(self.get_extra_info("socket")):
             data = self._inner.read(max_bytes, current.left(timeout, httpcore.ReadTimeout))
-        current.used = True
-        current.received = current.received or bool(data)
+        if data and self._layer == current.layer:
+            current.exchange.received = True
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         current = _reading()
-        current.used = True
-        with current.interrupt.reaching(self.get_extra_info("socket")):
-            for start in range(0, len(buffer), _PIECE):
-                piece = buffer[start : start + _PIECE]
-                self._inner.write(piece, current.left(timeout, httpcore.WriteTimeout))
+        if self._layer == current.layer:
+            current.wrote()
+        try:
+            with current.interrupt.reaching(self.get_extra_info("socket")):
+                for start in range(0, len(buffer), _PIECE):
+                    self._inner.write(buffer[start : start + _PIECE], current.left(timeout, httpcore.WriteTimeout))
+        finally:
+            # The key is in it, and an error would show it.
+            buffer = b""
 
     def close(self) -> None:
         self._inner.close()
@@ -235,7 +379,7 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _reading().left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._streams, self._layer + 1)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
