@@ -65,7 +65,9 @@ class Model:
     def step(self, number: int, chat: Any) -> None:
         """One call, in which something may go wrong; it ends in time, with an answer or with one of our errors."""
         if self.dice.random() < 0.6:
-            self.sandbox.inject(self.dice.choice(OPERATIONS), self.dice.choice(FAULTS))
+            operation = self.dice.choice(OPERATIONS)
+            fitting = [fault for fault in FAULTS if operation == "*" or operation in fault.fits]
+            self.sandbox.inject(operation, self.dice.choice(fitting))
         began = time.monotonic()
         with suppress(FeatherError):
             self.dice.choice([self.send, self.ask, self.chat, self.chat, self.read, self.change])(str(number), chat)

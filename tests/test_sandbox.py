@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import logging
 import math
 import random
 import threading
 import time
+import typing
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count as numbers
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from unittest.mock import create_autospec
+from urllib.parse import quote
+from uuid import UUID, uuid4
 
+import attrs
 import featherhq.sandbox
 import httpx
 import pytest
@@ -28,6 +33,7 @@ from featherhq.sandbox import (
     CutStream,
     Drip,
     Duplicate,
+    Fault,
     Garbage,
     Hide,
     HoldHead,
@@ -644,3 +650,373 @@ def test_limits_and_cursors_that_make_no_sense() -> None:
     state.close(thread_id, None)
     with pytest.raises(ClosedThreadError):
         state.accept(thread_id, "x")
+
+
+STREAMS: list[Fault] = [CutStream(after_events=0), Duplicate(), Skip((1,)), Replay(), HoldHead(), Mute()]
+LISTS: list[Fault] = [Reorder(), Lag(), Hide("late")]
+ALL: list[Fault] = [Status(500), Html(), Body(b""), Stall(), CutBefore(), CutAfter(), Garbage()]
+NAMES = [operation.id for operation in operations()]
+
+
+def test_where_each_fault_does_something() -> None:
+    """Those of streams on streams, those of lists on lists, a slow answer where there is one, the others anywhere."""
+    for fault in STREAMS:
+        assert [name for name in NAMES if name in fault.fits] == ["streamMessages"]
+    for fault in LISTS:
+        assert [name for name in NAMES if name in fault.fits] == ["listMessages"]
+    assert {name for name in NAMES if name in Drip().fits} == set(NAMES) - {"streamMessages"}
+    for fault in ALL:
+        assert all(name in fault.fits for name in NAMES)
+    assert {type(fault) for fault in [*STREAMS, *LISTS, *ALL, Drip()]} == set(typing.get_args(Fault))
+    assert [str(fault.fits) for fault in (Html(), Lag(), Drip())] == [
+        "every operation",
+        "listMessages alone",
+        "every operation but streamMessages",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("fault", [*STREAMS, *LISTS, *ALL, Drip()], ids=repr)
+def test_a_fault_is_injected_where_it_does_something(name: str, fault: Fault) -> None:
+    """Anywhere else it is refused, and the error says where it fits and what fits there."""
+    sandbox = Sandbox()
+    if name in fault.fits:
+        sandbox.inject(name, fault)
+        return
+    with pytest.raises(ValueError, match="fits") as caught:
+        sandbox.inject(name, fault)
+    assert str(caught.value).startswith(f"{fault!r} fits {fault.fits}, not {name}; for {name} there are Status, Html, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "told"),
+    [
+        (("sendMessage", CutAfter), TypeError, "CutAfter: expected a fault, got the class; write CutAfter()"),
+        (("sendMessage", Status), TypeError, "Status: expected a fault, got the class; write Status(…)"),
+        (("*", 500), TypeError, "500: expected a fault; write Status(500)"),
+        (("*", 5), TypeError, "fault: expected one of Status, Html, "),
+        (("*", None), TypeError, "Drip, Garbage, not None"),
+        (("*", dict), TypeError, "fault: expected one of "),
+        (("sendMessage", Html(), 0), ValueError, "times: expected a whole number from 1 on, not 0"),
+        (("sendMessage", Html(), 1.5), TypeError, "times: expected a whole number from 1 on, not 1.5"),
+        (("sendMessage", Html(), True), TypeError, "times: expected a whole number from 1 on, not True"),
+        ((7, Html()), TypeError, "operation: expected an operationId such as 'sendMessage', not 7"),
+        (("sendMail", Html()), ValueError, "no operation 'sendMail'; there are "),
+    ],
+)
+def test_what_cannot_be_injected(arguments: Any, kind: type[Exception], told: str) -> None:
+    """It is refused, and the error says what was given and what fits."""
+    with pytest.raises(kind) as caught:
+        Sandbox().inject(*arguments)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("thread_id", "kind", "told"),
+    [
+        (7, TypeError, "thread_id: expected a thread's id, a UUID or a string of one, not 7"),
+        ("", ValueError, "thread_id: expected a thread's id, a UUID or a string of one, not ''"),
+        ("<Thread 1>", ValueError, "not '<Thread 1>'"),
+    ],
+)
+def test_the_id_of_no_thread(thread_id: Any, kind: type[Exception], told: str) -> None:
+    """What no thread can ever be called is refused."""
+    with Sandbox() as sandbox:
+        for call in (
+            lambda: sandbox.inject("sendMessage", Html(), thread_id=thread_id),
+            lambda: sandbox.messages(thread_id),
+            lambda: sandbox.say(thread_id, "hello"),
+        ):
+            with pytest.raises(kind) as caught:
+                call()
+            assert told in str(caught.value)
+
+
+def test_a_thread_that_is_made_is_none_yet() -> None:
+    """A fault for the thread that `createThread` makes cannot happen."""
+    with pytest.raises(ValueError, match="thread_id: createThread is about no thread"):
+        Sandbox().inject("createThread", Html(), thread_id=uuid4())
+
+
+def test_a_fault_for_a_uuid(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """A thread may be named by a string or by a UUID, in capitals as well, in all that takes one."""
+    name = path.rpartition("/")[2]
+    sandbox.inject("getThread", Html(), thread_id=UUID(name))
+    sandbox.inject("*", Html(), thread_id=name.upper())
+    assert [http.get(path).status_code for _ in range(3)] == [502, 502, 200]
+    assert [sandbox.say(UUID(name), "hello")] == sandbox.messages(UUID(name))
+
+
+def test_any_operation_to_which_a_fault_does_something(http: httpx.Client, path: str, sandbox: Sandbox) -> None:
+    """With `*` it waits for one, and faults behind it are not held up."""
+    thread_id = path.rpartition("/")[2]
+    sandbox.say(thread_id, "one")
+    sandbox.inject("*", Lag())
+    sandbox.inject("*", Html())
+    assert [http.get(path).status_code for _ in range(2)] == [502, 200]
+    listed = [len(http.get(f"{path}/messages").json()["thread"]["messages"]) for _ in range(2)]
+    assert listed == [0, 1]
+
+
+# Without its types: what a type checker would refuse.
+LOOSE: Any = featherhq.sandbox
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "told"),
+    [
+        (lambda: LOOSE.Status("500"), TypeError, "Status.code: expected a whole number from 200 to 999, not '500'"),
+        (lambda: LOOSE.Status(99), ValueError, "Status.code: expected a whole number from 200 to 999, not 99"),
+        (lambda: LOOSE.Status(1000), ValueError, "not 1000"),
+        (lambda: LOOSE.Status(True), TypeError, "not True"),
+        (
+            lambda: LOOSE.Status(500, headers={"Retry-After": 1}),
+            TypeError,
+            "Status.headers['Retry-After']: expected a str",
+        ),
+        (
+            lambda: LOOSE.Status(500, headers={"a b": "1"}),
+            ValueError,
+            "Status.headers: a name: expected a header's name",
+        ),
+        (lambda: LOOSE.Status(500, headers={1: "1"}), TypeError, "Status.headers: a name: expected a string, not 1"),
+        (lambda: LOOSE.Status(500, headers={"A": "a\n"}), ValueError, "expected what a header can hold"),
+        (lambda: LOOSE.Status(500, headers=["A"]), TypeError, "Status.headers: expected a mapping"),
+        (lambda: LOOSE.Status(500, body="text"), TypeError, "Status.body: expected bytes, not 'text'"),
+        (lambda: LOOSE.Status(500, after=1), TypeError, "Status.after: expected True or False, not 1"),
+        (lambda: LOOSE.Html(99), ValueError, "Html.code: "),
+        (lambda: LOOSE.Body("text"), TypeError, "Body.content: expected bytes, not 'text'"),
+        (lambda: LOOSE.Body(b"", content_type=None), TypeError, "Body.content_type: expected a string"),
+        (lambda: LOOSE.Stall(-1), ValueError, "Stall.seconds: expected seconds above 0, or None for good, not -1"),
+        (lambda: LOOSE.Stall("1"), TypeError, "Stall.seconds: expected seconds above 0, or None for good, not '1'"),
+        (lambda: LOOSE.Stall(0), ValueError, "not 0"),
+        (lambda: LOOSE.Stall(math.nan), ValueError, "not nan"),
+        (lambda: LOOSE.Stall(True), TypeError, "not True"),
+        (lambda: LOOSE.HoldHead(math.inf), ValueError, "HoldHead.seconds: "),
+        (LOOSE.CutStream, ValueError, "CutStream: expected after_events or after_bytes, got neither"),
+        (
+            lambda: LOOSE.CutStream(after_events=-1),
+            ValueError,
+            "CutStream.after_events: expected a whole number from 0 on",
+        ),
+        (lambda: LOOSE.CutStream(after_bytes=1.5), TypeError, "CutStream.after_bytes: "),
+        (lambda: LOOSE.CutStream(after_bytes=1, clean="no"), TypeError, "CutStream.clean: "),
+        (lambda: LOOSE.Skip((0,)), ValueError, "Skip.events: expected a whole number from 1 on, not 0"),
+        (
+            lambda: LOOSE.Skip(3),
+            TypeError,
+            "Skip.events: expected a tuple of whole numbers from 1 on, such as (1, 3), not 3",
+        ),
+        (lambda: LOOSE.Skip(()), ValueError, "not ()"),
+        (lambda: LOOSE.Replay(-1), ValueError, "Replay.messages: expected a whole number from 1 on, not -1"),
+        (lambda: LOOSE.Lag(0), ValueError, "Lag.messages: expected a whole number from 1 on, not 0"),
+        (lambda: LOOSE.Hide(""), ValueError, "Hide.text: expected at least one character, not ''"),
+        (lambda: LOOSE.Hide(1), TypeError, "Hide.text: expected a string, not 1"),
+        (lambda: LOOSE.Reorder("1"), TypeError, "Reorder.seed: expected a whole number, not '1'"),
+        (lambda: LOOSE.Drip(-1), ValueError, "Drip.interval: expected seconds, 0 or more, not -1"),
+    ],
+)
+def test_faults_that_cannot_be(make: Callable[[], Fault], kind: type[Exception], told: str) -> None:
+    """They are refused when they are made, and the error names the argument, the value and what fits."""
+    with pytest.raises(kind) as caught:
+        make()
+    assert told in str(caught.value)
+
+
+def test_faults_that_can_just_be() -> None:
+    """The ends of each range."""
+    assert Status(200, headers={"Empty": "", "Latin": "é"}).code == 200
+    assert Html(999).code == 999
+    assert CutStream(after_events=0, after_bytes=0).after_bytes == 0
+    assert Drip(0).interval == 0
+
+
+async def _asynchronous(_: str, __: list[Message]) -> str:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "told"),
+    [
+        ("agent", "hello", TypeError, "agent: expected a callable that takes a text and a history, not 'hello'"),
+        ("agent", _asynchronous, TypeError, "agent: expected a plain function"),
+        ("api_key", "", ValueError, "this one is empty"),
+        ("api_key", "s3cret key", ValueError, "this one has white space"),
+        ("api_key", 7, TypeError, "this one is of type int"),
+        ("rate_limit", -3, ValueError, "not -3"),
+        ("rate_limit", "3", TypeError, "rate_limit: expected a number above 0 or None for no limit, not '3'"),
+        ("rate_limit", True, TypeError, "not True"),
+        ("counting", ["bucket"], TypeError, "counting: expected 'bucket', 'sliding', 'fixed', not ['bucket']"),
+        ("port", 99999, ValueError, "port: expected a whole number from 0 to 65535, not 99999"),
+        ("port", -1, ValueError, "not -1"),
+        ("port", "80", TypeError, "port: expected a whole number from 0 to 65535, not '80'"),
+        ("newest_first", "yes", TypeError, "newest_first: expected True or False, not 'yes'"),
+        ("largest_page", 0, ValueError, "largest_page: expected a whole number from 1 on, not 0"),
+        ("largest_page", None, TypeError, "largest_page: "),
+        ("heartbeat", 0, ValueError, "heartbeat: expected seconds above 0, not 0"),
+        ("heartbeat", -1, ValueError, "not -1"),
+        ("heartbeat", "1", TypeError, "heartbeat: "),
+        ("envelope", "x", ValueError, "envelope: expected 'message', 'data', None, not 'x'"),
+        ("envelope", 1, TypeError, "envelope: "),
+        ("stream_life", "1", TypeError, "stream_life: expected seconds above 0 or (shortest, longest)"),
+        ("stream_life", (1,), ValueError, "not (1,)"),
+        ("stream_life", (), ValueError, "not ()"),
+        ("stream_life", (1, 2, 3), ValueError, "not (1, 2, 3)"),
+    ],
+)
+def test_a_sandbox_that_cannot_be(name: str, value: Any, kind: type[Exception], told: str) -> None:
+    """It is refused when it is made; the error names the argument and says what fits, and shows no key."""
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(kind, match=f"^{name}: expected ") as caught:
+        Sandbox(**options)
+    assert told in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_thread_that_is_not_there(http: httpx.Client, sandbox: Sandbox) -> None:
+    """The error names it and the last of those there are, or says that there are none."""
+    nobody = str(uuid4())
+    with pytest.raises(ValueError, match=f"^no thread {nobody}; there are none yet$"):
+        sandbox.say(nobody, "hello")
+    made = [http.post("/api/v1/threads/web", json={"agentId": AGENT_ID}).json()["thread"]["id"] for _ in range(2)]
+    with pytest.raises(ValueError, match=f"^no thread {nobody}; there are 2: {made[0]}, {made[1]}$"):
+        sandbox.messages(nobody)
+    for _ in range(4):
+        http.post("/api/v1/threads/web", json={"agentId": AGENT_ID})
+    with pytest.raises(ValueError, match=f"; there are 6: …, {made[1]}, "):
+        sandbox.messages(nobody)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("", ValueError), (None, TypeError), (b"hello", TypeError)])
+def test_a_text_that_cannot_be_said(path: str, sandbox: Sandbox, text: Any, kind: type[Exception]) -> None:
+    """The error says what fits, and nothing stands in the thread."""
+    thread_id = path.rpartition("/")[2]
+    with pytest.raises(kind, match=r"^text: expected "):
+        sandbox.say(thread_id, text)
+    assert sandbox.messages(thread_id) == []
+
+
+def test_a_sandbox_that_does_not_run() -> None:
+    """Before and after the block, what needs it to run says so at once; what was seen can still be read."""
+    sandbox = Sandbox()
+    thread_id = sandbox._app.state.create(AGENT_ID, {}, {})["id"]
+    not_running = "^this sandbox does not run; call this within its `with` block, or after start"
+    with pytest.raises(RuntimeError, match=not_running):
+        sandbox.say(thread_id, "hello")
+    with sandbox:
+        sandbox.say(thread_id, "hello")
+        with pytest.raises(RuntimeError, match=r"^this sandbox runs already"):
+            sandbox.start()
+    with pytest.raises(RuntimeError, match=not_running):
+        sandbox.say(thread_id, "hello")
+    with pytest.raises(RuntimeError, match=not_running):
+        sandbox.wait_for_requests(1, timeout=99)
+    sandbox.wait_for_requests(0)
+    assert len(sandbox.messages(thread_id)) == 1
+    sandbox.stop()
+    with sandbox:
+        sandbox.say(thread_id, "again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "told"),
+    [
+        ((-1,), ValueError, "count: expected a whole number from 0 on, not -1"),
+        (("1",), TypeError, "count: "),
+        ((1, "sendMail"), ValueError, "no operation 'sendMail'; there are "),
+        ((1, 7), TypeError, "operation: "),
+        ((1, None, -1), ValueError, "timeout: expected seconds, 0 or more, not -1"),
+    ],
+)
+def test_requests_that_cannot_be_waited_for(arguments: Any, kind: type[Exception], told: str) -> None:
+    """The error says so at once, and not that they did not come."""
+    with Sandbox() as sandbox, pytest.raises(kind) as caught:
+        sandbox.wait_for_requests(*arguments)
+    assert told in str(caught.value)
+
+
+def test_an_operation_in_either_spelling(http: httpx.Client, sandbox: Sandbox) -> None:
+    """Whoever waits may name it as whoever injects."""
+    http.get(f"/api/v1/threads/{uuid4()}")
+    sandbox.wait_for_requests(1, "get_thread")
+
+
+def noted(caplog: pytest.LogCaptureFixture) -> threading.Event:
+    """What is set once there is a line in the log."""
+    logged = threading.Event()
+
+    def note(_: logging.LogRecord) -> bool:
+        logged.set()
+        return True
+
+    caplog.handler.addFilter(note)
+    return logged
+
+
+@pytest.mark.parametrize("replies", [None, 7, ["one", 2]])
+def test_an_agent_that_answers_with_no_text(caplog: pytest.LogCaptureFixture, replies: Any) -> None:
+    """There is no reply at all, and the log says why."""
+    logged = noted(caplog)
+    with Sandbox(lambda *_: replies, rate_limit=None) as sandbox:
+        thread_id = sandbox._app.state.create(AGENT_ID, {}, {})["id"]
+        where = f"{sandbox.url}/api/v1/threads/{thread_id}/messages"
+        httpx.post(where, json={"message": "hello"}, headers={"X-API-Key": sandbox.api_key})
+        assert logged.wait(5)
+        assert [message.text for message in sandbox.messages(thread_id)] == ["hello"]
+    assert "a reply of the agent: expected a string, not " in caplog.text
+
+
+@pytest.mark.parametrize("key", ['right/k"ey+1', "wrong-key-of-mine", "w"])
+def test_a_request_is_recorded_without_keys(key: str) -> None:
+    """Right or wrong, wherever it stands and however it is written, `***` stands in its place; the rest is whole."""
+    with Sandbox(api_key='right/k"ey+1', rate_limit=None) as sandbox, httpx.Client(base_url=sandbox.url) as http:
+        http.post(
+            f"/api/v1/{quote(key, safe='')}/threads",
+            params={"key": key, key: "1"},
+            headers={"X-API-Key": key, "Authorization": f"Bearer {key}", "X-Other": "wow"},
+            json={"message": f"my key is {key}, now", "bytes": "é"},
+        )
+        http.post("/", content=b"\xff\x00 " + quote(key, safe="").encode(), headers={"X-API-Key": key})
+        first, second = sandbox.requests
+    assert first.path == "/api/v1/***/threads"
+    assert first.query == {"key": "***", "***": "1"}
+    assert (first.headers["authorization"], first.headers["x-other"]) == ("Bearer ***", "wow")
+    assert "x-api-key" not in first.headers
+    assert json.loads(first.body) == {"message": "my key is ***, now", "bytes": "é"}
+    assert second.body == b"\xff\x00 ***"
+    assert all(key not in f"{seen}{seen.headers}" for seen in (first, second)) or key == "w"
+
+
+def test_the_log_holds_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even where the agent fails over a text that holds it."""
+    logged = noted(caplog)
+
+    def agent(text: str, _: list[Message]) -> str:
+        raise ValueError(f"cannot answer {text}")
+
+    with Sandbox(agent, api_key="my-secret-key", rate_limit=None) as sandbox:
+        thread_id = sandbox._app.state.create(AGENT_ID, {}, {})["id"]
+        where = f"{sandbox.url}/api/v1/threads/{thread_id}/messages"
+        httpx.post(where, json={"message": "my-secret-key"}, headers={"X-API-Key": "my-secret-key"})
+        assert logged.wait(5)
+    assert "cannot answer ***" in caplog.text
+    assert "my-secret-key" not in caplog.text
+
+
+@pytest.mark.parametrize("name", featherhq.sandbox.__all__)
+def test_public_names_can_be_looked_into(name: str) -> None:
+    """By what reads annotations, shows sources or makes doubles."""
+    public = getattr(featherhq.sandbox, name)
+    if name == "Fault":
+        assert all(typing.get_type_hints(kind) for kind in typing.get_args(public))
+        return
+    for member in (public, *vars(public).values()):
+        if inspect.isroutine(member) or inspect.isclass(member):
+            typing.get_type_hints(member)
+        elif isinstance(member, property):
+            assert typing.get_type_hints(member.fget)
+    assert name in inspect.getsource(public)
+    assert create_autospec(public) is not None
+    if attrs.has(public):
+        resolved = attrs.fields(attrs.resolve_types(public))
+        assert not any(isinstance(attribute.type, str) for attribute in resolved)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featherhq._settings import DEFAULT_RATE_LIMIT
 from featherhq._version import __version__
+from featherhq.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from featherhq.sandbox._limit import Counting
+
+_LARGEST_PORT: Final = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"featherhq {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     sandbox = commands.add_parser("sandbox", help="run a Feather on this machine, to test against")
-    sandbox.add_argument("--port", type=int, default=0, help="the port; any free one by default")
+    sandbox.add_argument("--port", type=_port, default=0, help="the port; any free one by default")
     sandbox.add_argument("--api-key", default="sandbox-key", help="the key it takes (default: %(default)s)")
     sandbox.add_argument(
         "--rate-limit",
-        type=float,
+        type=_rate_limit,
         default=DEFAULT_RATE_LIMIT,
         help="requests a second, 0 for no limit (default: %(default)s)",
     )
@@ -45,7 +49,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="how it counts requests: a token bucket, a sliding second, or each whole second (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
-    return _sandbox(given.port, given.api_key, given.rate_limit or None, given.counting)
+    try:
+        return _sandbox(given.port, given.api_key, given.rate_limit or None, given.counting)
+    except ValueError as error:
+        sandbox.error(str(error))
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= _LARGEST_PORT:
+        expected = f"a whole number from 0 to {_LARGEST_PORT}"
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {one_line(repr(text))}")
+    return port
+
+
+def _rate_limit(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected requests a second, above 0, or 0 for no limit, not {one_line(repr(text))}"
+        )
+    return rate
 
 
 def _sandbox(port: int, api_key: str, rate_limit: float | None, counting: Counting) -> int:
@@ -63,7 +93,7 @@ def _sandbox(port: int, api_key: str, rate_limit: float | None, counting: Counti
     except KeyboardInterrupt:
         print()  # noqa: T201
         return 0
-    except (OSError, ValueError) as error:
+    except OSError as error:
         print(f"featherhq sandbox: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0  # pragma: no cover - the wait ends by Ctrl-C alone

@@ -17,18 +17,20 @@ servers.
 
 from __future__ import annotations
 
-import math
 import time
-from typing import TYPE_CHECKING, Self
-from uuid import uuid4
+from collections.abc import Callable
+from typing import Final, Self
+from uuid import UUID, uuid4
 
 try:
-    from featherhq.sandbox._app import App, RecordedRequest
+    from featherhq.sandbox._app import App, RecordedRequest, known_operation
     from featherhq.sandbox._server import Server
 except ImportError as error:
     raise ImportError(f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name) from error
 
 from featherhq._settings import DEFAULT_RATE_LIMIT
+from featherhq.models import Message
+from featherhq.sandbox import _checks
 from featherhq.sandbox._agent import default_agent
 from featherhq.sandbox._faults import (
     Body,
@@ -53,10 +55,9 @@ from featherhq.sandbox._faults import (
 from featherhq.sandbox._limit import Counting, counter
 from featherhq.sandbox._state import LARGEST_LIMIT, State
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from featherhq.models import Message
+_LARGEST_PORT: Final = 65535
+# How many threads an error lists.
+_LISTED: Final = 5
 
 __all__ = [
     "Body",
@@ -109,7 +110,8 @@ class Sandbox:
         api_key: The key it takes.
 
     Raises:
-        ValueError: there is no such way of counting, the rate is not above 0, or a stream cannot live so long.
+        ValueError: an argument has a value that cannot be; the error names it, and says what fits.
+        TypeError: an argument is of another type.
     """
 
     def __init__(
@@ -126,6 +128,13 @@ class Sandbox:
         stream_life: float | tuple[float, float] | None = None,
         envelope: str | None = None,
     ) -> None:
+        _checks.agent("agent", agent)
+        _checks.api_key("api_key", api_key)
+        _checks.whole("port", port, 0, _LARGEST_PORT)
+        _checks.flag("newest_first", newest_first)
+        _checks.whole("largest_page", largest_page, 1)
+        _checks.number("heartbeat", heartbeat, "seconds above 0")
+        _checks.one_of("envelope", envelope, "message", "data", None)
         self.url = ""
         self.api_key = api_key
         self._port = port
@@ -153,6 +162,7 @@ class Sandbox:
 
         Raises:
             OSError: the port is taken.
+            RuntimeError: it runs already.
         """
         self.url = self._server.start(lambda: self._app.asgi, self._port)
 
@@ -170,32 +180,42 @@ class Sandbox:
 
         Args:
             count: How many.
-            operation: Of which operation; all by default.
+            operation: Of which operation, as for `inject`; all by default.
             timeout: Seconds.
 
         Raises:
             TimeoutError: it has not.
+            ValueError: there is no such operation, or the count or the seconds are below 0.
+            TypeError: an argument is of another type.
+            RuntimeError: it has not, and does not run.
         """
+        _checks.whole("count", count, 0)
+        _checks.number("timeout", timeout, "seconds, 0 or more", zero=True)
+        name = None if operation is None else known_operation(operation)
 
         def enough() -> bool:
-            seen = self._app.requests
-            return sum(operation in (None, request.operation) for request in seen) >= count
+            return sum(name in (None, request.operation) for request in self._app.requests) >= count
 
         with self._app.seen:
+            if enough():
+                return
+            self._server.must_run()
             if not self._app.seen.wait_for(enough, timeout):
                 raise TimeoutError(f"not {count} requests within {timeout:g} s: {self._app.requests}")
 
-    def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | None = None) -> None:
+    def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | UUID | None = None) -> None:
         """Make the next requests of an operation go wrong.
 
         Args:
-            operation: Its `operationId`, such as `"sendMessage"` or `"send_message"`, or `"*"` for any.
+            operation: Its `operationId`, such as `"sendMessage"` or `"send_message"`, or `"*"` for any to which the
+                fault does something.
             fault: How.
             times: How many requests.
-            thread_id: Of which thread; of any by default.
+            thread_id: Of which thread, which need not be there yet; of any by default.
 
         Raises:
-            ValueError: there is no such operation.
+            ValueError: there is no such operation, the fault does nothing to it, or the times are below 1.
+            TypeError: an argument is of another type, such as a fault's class in the place of a fault.
         """
         self._app.inject(operation, fault, times, thread_id)
 
@@ -203,20 +223,48 @@ class Sandbox:
         """From now on nothing goes wrong any more, whatever was injected."""
         self._app.forget_faults()
 
-    def say(self, thread_id: str, text: str) -> Message:
-        """Have the agent say something of its own accord."""
-        said: Message = self._server.call(self._app.say, thread_id, text)
+    def say(self, thread_id: str | UUID, text: str) -> Message:
+        """Have the agent say something of its own accord.
+
+        Raises:
+            ValueError: there is no such thread, or the text is empty.
+            TypeError: an argument is of another type.
+            RuntimeError: it does not run.
+        """
+        self._server.must_run()
+        _checks.text("text", text)
+        said: Message = self._server.call(self._app.say, self._known(thread_id), text)
         return said
 
-    def messages(self, thread_id: str) -> list[Message]:
-        """What stands in a thread, oldest first."""
-        return self._app.state.get(thread_id).history()
+    def messages(self, thread_id: str | UUID) -> list[Message]:
+        """What stands in a thread, oldest first. It may be asked for after the end, too.
+
+        Raises:
+            ValueError: there is no such thread.
+            TypeError: the id is of another type.
+        """
+        return self._app.state.get(self._known(thread_id)).history()
+
+    def _known(self, thread_id: str | UUID) -> str:
+        wanted, known = _checks.thread("thread_id", thread_id), list(self._app.state.threads)
+        if wanted in known:
+            return wanted
+        listed = ", ".join(known[-_LISTED:])
+        there = (
+            f"there are {len(known)}: {'…, ' if len(known) > _LISTED else ''}{listed}"
+            if known
+            else "there are none yet"
+        )
+        raise ValueError(f"no thread {wanted}; {there}")
 
 
 def _shortest_and_longest(stream_life: float | tuple[float, float] | None) -> tuple[float, float] | None:
     if stream_life is None:
         return None
-    shortest, longest = stream_life if isinstance(stream_life, tuple) else (stream_life, stream_life)
-    if not 0 < shortest <= longest < math.inf:
-        raise ValueError(f"stream_life: expected seconds above 0 or (shortest, longest), not {stream_life!r}")
-    return shortest, longest
+    expected = "seconds above 0 or (shortest, longest), or None for no end"
+    lives = stream_life if isinstance(stream_life, tuple) else (stream_life, stream_life)
+    for life in lives:
+        _checks.number("stream_life", life, expected)
+    if len(lives) != 2 or lives[0] > lives[1]:  # noqa: PLR2004 - a pair
+        raise _checks.refusal(ValueError, "stream_life", expected, stream_life)
+    return lives

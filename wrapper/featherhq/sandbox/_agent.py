@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from featherhq.models import INBOUND
-
-if TYPE_CHECKING:
-    from featherhq.models import Message
+from featherhq.models import INBOUND, Message
 
 
 def default_agent(text: str, history: list[Message]) -> str | list[str]:

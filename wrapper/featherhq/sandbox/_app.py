@@ -6,13 +6,18 @@ import asyncio
 import json
 import logging
 import random
+import re
 import threading
 import time
+import traceback
 from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from urllib.parse import quote
+from uuid import UUID, uuid4
 
 from attrs import define, field
 from starlette.applications import Starlette
@@ -21,12 +26,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from featherhq.errors import phrase
-from featherhq.sandbox import _faults
+from featherhq.sandbox import _checks, _faults
 from featherhq.sandbox._contract import operations
 from featherhq.sandbox._state import ClosedThreadError, State, UnknownThreadError, as_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -40,11 +45,15 @@ logger: Final = logging.getLogger("featherhq.sandbox")
 # Faults that answer in the place of the work, and those that come after it.
 _NOT_HTTP: Final = b"This is not HTTP.\r\n\r\n"
 _ANY: Final = "*"
+_KEY_HEADER: Final = "x-api-key"
+_STRUCK: Final = "***"
+# A key that is shorter is struck out as a whole word alone: no secret, and else a key "k" would garble every text.
+_LEAST_SECRET: Final = 8
 
 
 @define(eq=False)
 class RecordedRequest:
-    """A request that the sandbox saw.
+    """A request that the sandbox saw. Where it held an API key, right or wrong, it says `***`.
 
     Attributes:
         operation: The `operationId`, or `""` for what the contract does not know.
@@ -93,6 +102,7 @@ class App:
         self._envelope = envelope
         self._transports = transports
         self._faults: dict[tuple[str, str | None], deque[Fault]] = defaultdict(deque)
+        self._injecting = threading.Lock()
         self._streams: dict[str, set[asyncio.Queue[dict[str, Any]]]] = defaultdict(set)
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,18 +119,22 @@ class App:
         routes = [Route(path, _Endpoint(self, known)) for path, known in by_path.items()]
         self.asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
 
-    def inject(self, operation: str, fault: Fault, times: int, thread_id: str | None) -> None:
+    def inject(self, operation: str, fault: Fault, times: int, thread_id: str | UUID | None) -> None:
         """Arrange for faults. For any thread."""
-        known = {known.id.lower(): known.id for known in operations()} | {_ANY: _ANY}
-        name = known.get(operation.replace("_", "").lower())
-        if name is None:
-            raise ValueError(f"no operation {operation!r}; there are {', '.join(known.values())}")
-        self._faults[name, None if thread_id is None else thread_id.lower()].extend([fault] * times)
+        name = operation if operation == _ANY else known_operation(operation, _ANY)
+        _faults.check(fault, None if name == _ANY else name)
+        _checks.whole("times", times, 1)
+        thread = None if thread_id is None else _checks.thread("thread_id", thread_id)
+        paths = [known.path for known in operations() if name in (_ANY, known.id)]
+        if thread is not None and not any("{threadId}" in path for path in paths):
+            raise ValueError(f"thread_id: {name} is about no thread that there is already; leave thread_id out")
+        with self._injecting:
+            self._faults[name, thread].extend([fault] * times)
 
     def forget_faults(self) -> None:
         """Call off what has not gone wrong yet. For any thread."""
-        for waiting in list(self._faults.values()):
-            waiting.clear()
+        with self._injecting:
+            self._faults.clear()
 
     def say(self, thread_id: str, text: str) -> Message:
         """Have the agent say something. For the loop's own thread."""
@@ -161,14 +175,16 @@ class App:
         return await response(scope, receive, send)
 
     def _record(self, request: Request, operation: Operation | None, body: bytes) -> RecordedRequest:
-        headers = {name: value for name, value in request.headers.items() if name != "x-api-key"}
+        strike = _striker(self._api_key, *request.headers.getlist(_KEY_HEADER))
+        headers = [item for item in request.headers.items() if item[0] != _KEY_HEADER]
         recorded = RecordedRequest(
             operation="" if operation is None else operation.id,
             method=request.method,
-            path=request.url.path,
-            query=dict(request.query_params),
-            headers=headers,
-            body=body,
+            path=strike(request.url.path),
+            query={strike(name): strike(value) for name, value in request.query_params.items()},
+            headers={strike(name): strike(value) for name, value in headers},
+            # Each byte is a character there, so that bytes that are no text stay as they are.
+            body=strike(body.decode("latin-1")).encode("latin-1"),
             at=time.time(),
         )
         with self.seen:
@@ -177,11 +193,15 @@ class App:
         return recorded
 
     def _take(self, operation: str, thread_id: str) -> Fault | None:
-        for name in (operation, _ANY):
-            for thread in (thread_id.lower(), None):
-                waiting = self._faults.get((name, thread))
-                if waiting:
-                    return waiting.popleft()
+        with self._injecting:
+            for name in (operation, _ANY):
+                for thread in (thread_id.lower(), None):
+                    waiting = self._faults.get((name, thread), deque())
+                    for place, fault in enumerate(waiting):
+                        # What does nothing here waits for a request to which it does.
+                        if operation in fault.fits:
+                            del waiting[place]
+                            return fault
         return None
 
     def _checked(self, request: Request, known: list[Operation], operation: Operation | None) -> Response | None:
@@ -191,7 +211,7 @@ class App:
         if operation is None:
             allowed = ", ".join(operation.method for operation in known)
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}", {"Allow": allowed})
-        if request.headers.get("x-api-key") != self._api_key:
+        if request.headers.get(_KEY_HEADER) != self._api_key:
             return _error(HTTPStatus.UNAUTHORIZED, "The API key is missing or invalid")
         if self._limit is not None and not self._limit.take(time.monotonic()):
             return _error(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", {"Retry-After": "1"})
@@ -255,9 +275,19 @@ class App:
     async def _reply(self, thread_id: str, message_id: str, text: str) -> None:
         async with self._turns[thread_id]:
             history = [said for said in self.state.get(thread_id).history() if said.id != message_id]
-            replies = await _in_thread(self._agent, text, history)
-            for reply in [replies] if isinstance(replies, str) else replies:
+            replies = await _in_thread(self._said, text, history)
+            for reply in replies:
                 self.say(thread_id, reply)
+
+    def _said(self, text: str, history: list[Message]) -> list[str]:
+        """What the agent says to a message; nothing where it fails."""
+        try:
+            return _replies(self._agent(text, history))
+        except Exception:  # noqa: BLE001 - whatever it is, it must not end the sandbox
+            # As text, since the error may quote the key.
+            trace = _striker(self._api_key)(traceback.format_exc())
+            logger.error("the agent failed, and gives no reply\n%s", trace)  # noqa: TRY400
+            return []
 
     async def _stream(self, request: Request, recorded: RecordedRequest, fault: Fault | None, send: Send) -> None:
         thread_id = request.path_params["threadId"].lower()
@@ -306,11 +336,11 @@ class App:
         send: Send,
     ) -> None:
         """Send events and heartbeats until the caller is gone, or a fault ends the stream."""
-        cut = fault if isinstance(fault, _faults.CutStream) else _faults.CutStream()
+        cut = fault if isinstance(fault, _faults.CutStream) else None
         skipped = fault.events if isinstance(fault, _faults.Skip) else ()
         times = 2 if isinstance(fault, _faults.Duplicate) else 1
         events = sent = 0
-        while cut.after_events is None or events < cut.after_events:
+        while cut is None or cut.after_events is None or events < cut.after_events:
             chunk = await self._next_event(queue, gone)
             if chunk is None:
                 return
@@ -319,11 +349,11 @@ class App:
                 if events in skipped:
                     continue
                 chunk *= times
-            if cut.after_bytes is not None:
+            if cut is not None and cut.after_bytes is not None:
                 chunk = chunk[: cut.after_bytes - sent]
             sent += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if sent == cut.after_bytes:
+            if cut is not None and sent == cut.after_bytes:
                 break
         if cut.clean:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -380,6 +410,41 @@ class _Endpoint:
         await self._app.handle(self._known, scope, receive, send)
 
 
+def _replies(said: object) -> list[str]:
+    replies: list[Any] = list(said) if isinstance(said, Iterable) and not isinstance(said, str) else [said]
+    for reply in replies:
+        _checks.instance("a reply of the agent", reply, str, "a string")
+    return replies
+
+
+def known_operation(name: str, *others: str) -> str:
+    """An operation's own name, from that in either spelling; the error lists them, and what else may be said.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: there is no such operation.
+    """
+    _checks.instance("operation", name, str, "an operationId such as 'sendMessage'")
+    known = {known.id.replace("_", "").lower(): known.id for known in operations()}
+    found = known.get(name.replace("_", "").lower())
+    if found is None:
+        raise ValueError(f"no operation {name!r}; there are {', '.join([*known.values(), *others])}")
+    return found
+
+
+@lru_cache(maxsize=8)
+def _striker(*keys: str) -> Callable[[str], str]:
+    """What strikes keys out of a text, in whatever form a request may hold them."""
+    patterns = []
+    for key in filter(None, keys):
+        for form in {key, quote(key, safe=""), quote(key), json.dumps(key)[1:-1]}:
+            whole = re.escape(form)
+            patterns.append(whole if len(key) >= _LEAST_SECRET else rf"(?<!\w){whole}(?!\w)")
+    # The longest first, as one may be a part of another.
+    pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
+    return lambda text: pattern.sub(_STRUCK, text)
+
+
 def _instead(fault: Fault | None) -> Response | None:
     """The answer that a fault gives in the place of the work."""
     if isinstance(fault, _faults.Status):
@@ -434,24 +499,18 @@ async def _disconnected(receive: Receive) -> None:
     await receive()
 
 
-async def _in_thread(
-    agent: Callable[[str, list[Message]], str | list[str]], text: str, history: list[Message]
-) -> str | list[str]:
+async def _in_thread(agent: Callable[[str, list[Message]], list[str]], text: str, history: list[Message]) -> list[str]:
     """What the agent says. In a thread of its own, one that does not keep the program: the agent may block."""
     loop = asyncio.get_running_loop()
-    said: asyncio.Future[str | list[str]] = loop.create_future()
+    said: asyncio.Future[list[str]] = loop.create_future()
 
-    def done(replies: str | list[str]) -> None:
+    def done(replies: list[str]) -> None:
         # Nobody waits for it any more where the sandbox is being stopped.
         with suppress(asyncio.InvalidStateError):
             said.set_result(replies)
 
     def run() -> None:
-        replies: str | list[str] = []
-        try:
-            replies = agent(text, history)
-        except Exception:
-            logger.exception("the agent failed, and gives no reply")
+        replies = agent(text, history)
         try:
             loop.call_soon_threadsafe(done, replies)
         except RuntimeError:

@@ -10,6 +10,8 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from featherhq.sandbox._checks import number, one_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -104,16 +106,15 @@ def counter(counting: Counting, rate: float | None) -> Counter | None:
         A counter that has seen nothing yet; `None` where there is no limit.
 
     Raises:
-        ValueError: there is no such way, or the rate is not a number above 0.
+        ValueError: there is no such way, or the rate is not above 0.
+        TypeError: the way is no string, or the rate no number.
     """
     ways: Mapping[str, Callable[[float], Counter]]
     ways = {"bucket": Bucket, "sliding": SlidingWindow, "fixed": FixedWindows}
-    if counting not in ways:
-        raise ValueError(f"counting: expected {', '.join(map(repr, get_args(Counting)))}, not {counting!r}")
+    one_of("counting", counting, *get_args(Counting))
     if rate is None:
         return None
-    if not 0 < rate < math.inf:
-        raise ValueError(f"rate_limit: expected a number above 0 or None, not {rate!r}")
+    number("rate_limit", rate, "a number above 0 or None for no limit")
     return ways[counting](rate)
 
 

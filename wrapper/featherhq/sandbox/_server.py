@@ -45,7 +45,10 @@ class Server:
 
         Raises:
             OSError: the port is taken.
+            RuntimeError: it runs already.
         """
+        if self.runs:
+            raise RuntimeError("this sandbox runs already; make another one, or stop() it first")
         # Named TCP in so many words, as asyncio else leaves out TCP_NODELAY, and each answer takes 40 ms.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
@@ -66,11 +69,34 @@ class Server:
 
         self._thread = threading.Thread(target=run, name="feather-sandbox", daemon=True)
         self._thread.start()
-        started.result()
+        try:
+            started.result()
+        except Exception:
+            self._thread = None
+            raise
         return f"http://{_HOST}:{listener.getsockname()[1]}"
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._thread is not None
+
+    def must_run(self) -> None:
+        """Refuse what needs a server that runs.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        if not self.runs:
+            raise RuntimeError("this sandbox does not run; call this within its `with` block, or after start()")
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function on the server's loop, and wait for what it returns."""
+        """Call a function on the server's loop, and wait for what it returns.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        self.must_run()
         assert self._loop is not None  # noqa: S101 - it runs
 
         async def on_loop() -> Any:
