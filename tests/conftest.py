@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from featherhq import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads, Feather
+from featherhq import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads, Feather, FeatherError
 from featherhq.sandbox import Sandbox
+from sight import Watch, every_record
 
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 THREAD_ID = "0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e"
+# What clients and sandboxes use where a test names no key; whatever shows it, fails the test. The sandbox's own tests
+# name its true default.
+KEY = f"k-{secrets.token_hex(16)}"
+_SANDBOX_DEFAULTS: dict[str, Any] = Sandbox.__init__.__kwdefaults__ or {}
+_SANDBOX_KEY = _SANDBOX_DEFAULTS["api_key"]
 
 
 class Blocking:
@@ -84,7 +92,7 @@ class Kind:
         self._runner = asyncio.Runner()
         self._made: list[Any] = []
 
-    def client(self, api_key: Any = "sandbox-key", **options: Any) -> Any:
+    def client(self, api_key: Any = KEY, **options: Any) -> Any:
         """A client, closed with the test; without a rate limit unless one is given."""
         options.setdefault("rate_limit", None)
         if not self.asynchronous:
@@ -121,7 +129,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(agent=lambda text, _: f"echo: {text}", rate_limit=None) as running:
+    with Sandbox(agent=lambda text, _: f"echo: {text}", api_key=KEY, rate_limit=None) as running:
         yield running
 
 
@@ -147,3 +155,47 @@ def dead_url() -> str:
 def count(sandbox: Sandbox, operation: str) -> int:
     """How many requests of an operation the sandbox saw."""
     return sum(request.operation == operation for request in sandbox.requests)
+
+
+_watches: list[Watch] = []
+_make_error: Any = FeatherError.__init__
+
+
+@functools.wraps(_make_error)
+def _note_error(error: FeatherError, *args: Any, **kwargs: Any) -> None:
+    _make_error(error, *args, **kwargs)
+    for watch in _watches:
+        watch.note(error)
+
+
+def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest's signature
+    replaced: Any = FeatherError
+    replaced.__init__ = _note_error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Watch over each test, its fixtures included, whether it shows the key."""
+    _SANDBOX_DEFAULTS["api_key"] = _SANDBOX_KEY if item.path.stem == "test_sandbox" else KEY
+    watch = Watch(KEY)
+    _watches.append(watch)
+    try:
+        with every_record(watch.look):
+            return (yield)
+    finally:
+        _watches.remove(watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[Any]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """When a test is over, and its clients are closed, fail it where the key was seen."""
+    report = yield
+    if call.when == "teardown" and _watches:
+        watch = _watches[-1]
+        watch.judge()
+        for name, printed in report.sections:
+            watch.look(name, printed)
+        if watch.found and report.passed:
+            report.outcome = "failed"
+            report.longrepr = "\n".join(["the API key was seen", *watch.found])
+    return report
