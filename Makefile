@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests with a verb of their own, since they print what is worth seeing, or use both cores as it is.
-ALONE := contract_edits schemathesis wheel
+# Tests with a verb of their own: they print what is worth seeing, use both cores as it is, or race against floods.
+ALONE := contract_edits schemathesis wheel hostile
+ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit edits schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -20,7 +21,7 @@ demo: $(VENV)/.runs ## hold a conversation with a Feather on this machine
 sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things on
 	@$(BIN)/python -m featherhq sandbox
 
-test: lint typecheck check-generated unit edits schemathesis wheel ## everything that has to hold
+test: lint typecheck check-generated unit hostile edits schemathesis wheel ## everything that has to hold
 
 setup: $(VENV)/.node ## install what tests and generation need
 
@@ -38,6 +39,9 @@ unit: $(VENV)/.node ## the tests, with every line and branch of wrapper/ covered
 	$(BIN)/coverage run -m pytest --numprocesses=4 $(ALONE:%=--ignore=tests/test_%.py)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+hostile: $(VENV)/.tools ## answers of broken and hostile servers, more than a thousand
+	$(BIN)/pytest --numprocesses=3 tests/test_hostile.py
 
 edits: $(VENV)/.node ## edits of the contract, each alone, and what contract-diff says of it
 	$(BIN)/pytest -s tests/test_contract_edits.py
@@ -88,8 +92,10 @@ clean: ## remove what make has made, but for generated/
 	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@command -v $(PYTHON) > /dev/null || { echo "error: there is no $(PYTHON)$(ANOTHER)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v < (3, 11) and sys.exit("error: $(PYTHON) is Python %d.%d$(ANOTHER)" % v)'
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+	  { echo "error: $(PYTHON) has no venv or no ensurepip (Debian: apt install python3-venv)$(ANOTHER)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp is as new as what it was made from, so that a changed requirement is installed.
@@ -107,8 +113,8 @@ $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 # compiled files, as users have them.
 $(VENV)/.bench: benchmarks/requirements.txt pyproject.toml $(VENV)/.tools
 	@echo "Setting up two environments for benchmarks, once…"
-	@$(PYTHON) -m venv $(VENV)/bench
-	@$(PYTHON) -m venv $(VENV)/bare
+	@$(BIN)/python -m venv $(VENV)/bench
+	@$(BIN)/python -m venv $(VENV)/bare
 	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check '.[sandbox]' --requirement benchmarks/requirements.txt
 	@$(VENV)/bare/bin/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
