@@ -408,7 +408,7 @@ def test_a_receipt_is_of_its_own_message(kind: Kind, stray: str) -> None:
                 receipt = None
         # The servers answer a thread to everything, which is no receipt.
         assert receipt is None
-    assert server.count("send") == 1
+    assert server.count("send") <= 1
 
 
 def test_a_message_on_a_connection_that_had_been_closed(kind: Kind) -> None:

@@ -9,7 +9,7 @@ import math
 from contextlib import contextmanager
 from http import HTTPStatus
 from logging import DEBUG
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from featherhq._arguments import KEY_HEADER
 from featherhq._core.bodies import ACCEPTED
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from featherhq._core.retry import Deadline
     from featherhq._core.secrets import Secret
     from featherhq._settings import Settings
+
+_MAY_ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 def call(
@@ -140,7 +142,7 @@ def _attempt(
         retry.may_have_left = retry.may_have_left or effect.exchange.may_have_left
         raise
     now = settings.clock()
-    wait = read_retry_after(result.headers, settings.wall_clock()) if isinstance(result, Response) else None
+    wait = _asked_to_wait(result, settings)
     retry.may_have_left = retry.may_have_left or outcome_of(result, wait) is Outcome.UNKNOWN
     if slot is not None:
         slot.answered(now)
@@ -167,6 +169,13 @@ def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, st
         KEY_HEADER: key,
     }
     return {**request, "url": settings.base_url + request["url"], "headers": headers}
+
+
+def _asked_to_wait(result: Response | TransportFailure, settings: Settings) -> float | None:
+    """Seconds that an answer asks to wait, where it is one that may."""
+    if isinstance(result, Response) and result.status_code in _MAY_ASK_TO_WAIT:
+        return read_retry_after(result.headers, settings.wall_clock())
+    return None
 
 
 def _has_status(result: Response | TransportFailure, status: HTTPStatus) -> TypeGuard[Response]:
