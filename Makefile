@@ -41,7 +41,7 @@ unit: $(VENV)/.node ## the tests, with every line and branch of wrapper/ covered
 	$(BIN)/coverage report
 
 hostile: $(VENV)/.tools ## answers of broken and hostile servers, more than a thousand
-	$(BIN)/pytest --numprocesses=3 tests/test_hostile.py
+	$(BIN)/pytest --numprocesses=2 tests/test_hostile.py
 
 edits: $(VENV)/.node ## edits of the contract, each alone, and what contract-diff says of it
 	$(BIN)/pytest -s tests/test_contract_edits.py

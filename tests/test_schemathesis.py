@@ -41,6 +41,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
         sandbox.inject("streamMessages", CutStream(after_events=0, clean=True), 100_000)
         settings = (ROOT / "tests/data/schemathesis.toml").read_text("utf-8")
         settings = settings.replace("THREAD_ID", thread.id).replace("CLOSED_ID", closed.id)
+        settings = settings.replace("API_KEY", sandbox.api_key)
         aside = [known for known in operations() if known.id not in OPERATIONS]
         settings += "".join(ASIDE.format(path=known.path, method=known.method) for known in aside)
         config = tmp_path / "schemathesis.toml"
