@@ -219,6 +219,8 @@ class _Send:
                 settings.ledger.saw(sending.thread_id, listed, now)
                 anchor = scan.next_anchor([message.id for message in listed if scan.is_old(message)])
                 search = evolve(search, looked=True, doubt=result is Match.UNSURE)
+                # There may be much of it, and the next look brings as much again.
+                del listed
             if isinstance(result, Message):
                 return evolve(search, found=result)
             # Anew each time: this look may have shown by how much lists lag.
