@@ -952,7 +952,7 @@ def test_another_event_loop_or_none(peer: Callable[..., Peer], tls: ssl.SSLConte
         await response.aread()
         await response.aclose()
 
-    with pytest.raises(UsageError, match="outside an event loop of asyncio"):
+    with pytest.raises(UsageError, match="needs a running event loop of asyncio"):
         use().send(None)
     with asyncio.Runner() as runner:
         runner.run(use())

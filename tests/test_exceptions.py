@@ -16,7 +16,7 @@ import httpx
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind, count
 from featherhq import DeliveryUnknownError, Feather, PermissionDeniedError, ServerError
-from featherhq.sandbox import CutStream, Sandbox, Stall, Status
+from featherhq.sandbox import Body, CutStream, Sandbox, Stall, Status
 from raw_server import ANSWER, OK, Peer, black_hole
 
 
@@ -393,3 +393,15 @@ def _peer_of(one: socket.socket) -> int | None:
         return int(one.getpeername()[1])
     except OSError:
         return None
+
+
+def test_a_signal_while_an_accepted_message_is_looked_for(sandbox: Sandbox) -> None:
+    """Its receipt could not be read, so it is looked for; a success was announced, and the note says that it may be."""
+    sandbox.inject("sendMessage", Body(b"no receipt"))
+    sandbox.inject("listMessages", Stall(), 9)
+    error = TimeLimitError()
+    with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=10) as feather:
+        thread = feather.threads.create(AGENT_ID)
+        with pytest.raises(TimeLimitError), interrupted(0.3, error):
+            thread.send("hello")
+    assert "may have done it" in str(error.__notes__)

@@ -26,7 +26,7 @@ from yarl import URL
 
 from featherhq._arguments import KEY_HEADER
 from featherhq._exchange import EXCHANGE, Exchange
-from featherhq._transport import forget_variables
+from featherhq._transport import forget_variables, no_loop
 from featherhq.errors import UsageError
 
 if TYPE_CHECKING:
@@ -186,9 +186,8 @@ class Transport(httpx.AsyncBaseTransport):
         loop = _running_loop()
         self._loop = self._loop or loop
         if loop is None:
-            problem = "an AsyncFeather was used outside an event loop of asyncio"
-            hint = "Run it by asyncio.run(…), or use Feather, also in a thread under another kind of loop."
-        elif self._loop is not loop:
+            raise no_loop()
+        if self._loop is not loop:
             problem = "this AsyncFeather was used in another event loop before, to which its connections belong"
             hint = "Make one within each asyncio.run(…)."
         elif self._closed:

@@ -33,7 +33,7 @@ from featherhq._core.effects import (
     weight,
     without,
 )
-from featherhq._transport import Clients, build, has_begun, in_background, no_loop, outcome, told, warn_unclosed
+from featherhq._transport import Clients, build, has_begun, in_background, no_loop, outcome, told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -217,11 +217,7 @@ class AsyncPump:
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # it was never whole
-            own = self._clients.abandon()
-            for _, transport in own:
-                transport.abandon()
-            if own:
-                warn_unclosed(self._name, self)
+            self._clients.abandon(self._name, self)
 
     def mailbox(self, thread_id: str) -> AsyncMailbox:
         """A mailbox for a conversation in a thread. It is closed with the client, if not before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from featherhq._proxies import is_loopback
 from featherhq.errors import UsageError
 
 
@@ -39,21 +40,9 @@ def check(host: str) -> None:
     Raises:
         UsageError: it is forbidden.
     """
-    if switch.refuse_all_but_loopback and not _is_loopback(host):
+    if switch.refuse_all_but_loopback and not is_loopback(host.lower().strip("[]").removesuffix(".")):
         raise UsageError(
             f"a test was about to connect to {host}, and featherhq's pytest plugin allows loopback addresses alone",
             hint="Nothing was sent. Use the fixtures feather and feather_sandbox; or respx or pytest-httpx, with "
             "http_client=httpx.AsyncClient() or httpx.Client(); or mark the test with @pytest.mark.feather_network.",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address  # noqa: PLC0415 - needed in tests alone
-
-    name = host.lower().strip("[]").removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

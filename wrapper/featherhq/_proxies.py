@@ -68,7 +68,7 @@ def proxy_for(base_url: str, environ: Mapping[str, str], system: Mapping[str, st
     parts = urlsplit(base_url)
     host = _plain(parts.hostname or "")
     address = _address(host)
-    if host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback):
+    if is_loopback(host):
         return None
     named = _named(environ, system)
     proxy = named.get(parts.scheme) or named.get("all")
@@ -181,6 +181,12 @@ def _plain(name: str) -> str:
         with suppress(UnicodeError):
             name = name.encode("idna").decode()
     return name.lower().rstrip(".")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, a name or an address without brackets in lower case, is this machine."""
+    address = _address(host)
+    return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
 
 
 def _address(host: str) -> _Address | None:

@@ -32,7 +32,7 @@ from featherhq._core.effects import (
     weight,
     without,
 )
-from featherhq._transport import Clients, build, has_begun, in_background, outcome, told, warn_unclosed
+from featherhq._transport import Clients, build, has_begun, in_background, outcome, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,11 +228,7 @@ class Pump:
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # it was never whole
-            own = self._clients.abandon()
-            for client, _ in own:
-                client.close()
-            if own:
-                warn_unclosed(self._name, self)
+            self._clients.abandon(self._name, self)
 
     @property
     def owns_sockets(self) -> bool:

@@ -248,6 +248,8 @@ class Transport(httpx.BaseTransport):
         """Close the connections."""
         self._pool.close()
 
+    abandon = close
+
     def _made(self) -> httpcore.ConnectionPool:
         proxy, limits = self._proxy, self._limits
         return httpcore.ConnectionPool(

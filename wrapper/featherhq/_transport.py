@@ -150,10 +150,20 @@ class Clients(Generic[Client]):
             self.is_closed = True
             return [client for client, _ in self._forgotten()]
 
-    def abandon(self) -> list[tuple[Client, Any]]:
-        """As `close`, where nobody holds them any more: with their transports."""
+    def abandon(self, name: str, source: object) -> None:
+        """Close what nobody holds any more and nobody has closed, and warn of it.
+
+        Args:
+            name: Whose it is.
+            source: What is being collected.
+        """
         self.is_closed = True
-        return [] if self._is_parents else self._forgotten()
+        own = [] if self._is_parents else self._forgotten()
+        for _, transport in own:
+            transport.abandon()
+        if own:
+            told = f"unclosed {name}: use it in a `with` block, or close it"
+            warnings.warn(told, ResourceWarning, stacklevel=3, source=source)
 
     def _forgotten(self) -> list[tuple[Client, Any]]:
         own, self._own = self._own, {}
@@ -229,13 +239,6 @@ def no_loop() -> UsageError:
         "an AsyncFeather needs a running event loop of asyncio, and there is none here",
         hint="Call it from asyncio.run(…). Elsewhere, use Feather; under trio, in trio.to_thread.run_sync. "
         "Nothing was sent.",
-    )
-
-
-def warn_unclosed(name: str, source: object) -> None:
-    """Warn that nobody has closed a client."""
-    warnings.warn(
-        f"unclosed {name}: use it in a `with` block, or close it", ResourceWarning, stacklevel=3, source=source
     )
 
 

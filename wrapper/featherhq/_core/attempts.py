@@ -9,24 +9,22 @@ import math
 from contextlib import contextmanager
 from http import HTTPStatus
 from logging import DEBUG
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from featherhq._arguments import KEY_HEADER
 from featherhq._core.bodies import ACCEPTED
 from featherhq._core.effects import Flow, Response, SendRequest, Sleep, TakeSlot, TransportFailure
 from featherhq._core.limit import Priority, Urgency
-from featherhq._core.retry import Outcome, Retry, Stop, outcome_of, read_date, read_retry_after
+from featherhq._core.retry import Retry, Stop, read_date, read_retry_after
 from featherhq._log import logger
 from featherhq.errors import FeatherError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from featherhq._core.retry import Deadline
     from featherhq._core.secrets import Secret
     from featherhq._settings import Settings
-
-_MAY_ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 def call(
@@ -46,7 +44,7 @@ def call(
     retry = Retry(
         request["method"].upper(), settings.base_url + request["url"], settings.max_retries, deadline, settings.random
     )
-    with telling_what_may_have_left(retry):
+    with noting(retry.note):
         result = yield from attempts(settings, request, deadline, urgency=urgency, retry=retry)
     if isinstance(result, Stop):
         raise result.error
@@ -54,21 +52,21 @@ def call(
 
 
 @contextmanager
-def telling_what_may_have_left(retry: Retry) -> Iterator[None]:
-    """Where a call is ended from outside, add to that exception what its catcher cannot know: that it may be done.
+def noting(note: Callable[[], str | None]) -> Iterator[None]:
+    """Where a call is ended from outside, add to that exception what its catcher cannot know, such as what has left.
 
     That may be a signal's handler (the time limit of a task queue), a cancelled task, a hook of an `http_client=`.
+
+    Args:
+        note: Gives it, or `None` where there is nothing to add.
     """
     try:
         yield
     except (FeatherError, GeneratorExit):
         raise
     except BaseException as error:
-        if retry.may_have_left and not retry.is_repeatable:
-            error.add_note(
-                f"{retry.method} {retry.url}: the request was under way, so Feather may have done it. "
-                "Look before you repeat it."
-            )
+        if (added := note()) is not None:
+            error.add_note(added)
         raise
 
 
@@ -142,8 +140,6 @@ def _attempt(
         retry.may_have_left = retry.may_have_left or effect.exchange.may_have_left
         raise
     now = settings.clock()
-    wait = _asked_to_wait(result, settings)
-    retry.may_have_left = retry.may_have_left or outcome_of(result, wait) is Outcome.UNKNOWN
     if slot is not None:
         slot.answered(now)
     if isinstance(result, Response):
@@ -151,7 +147,7 @@ def _attempt(
         result.secret, result.redactor = key, settings.key.redactor
         settings.ledger.heard_time(read_date(result.headers.get("date")), now)
         if limit is not None and result.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            limit.refused(now, wait)
+            limit.refused(now, read_retry_after(result.headers, settings.wall_clock()))
     if logger.isEnabledFor(DEBUG):
         logger.debug("%s %s: %s in %.0f ms", retry.method, request["url"], _told(result), (now - began) * 1000)
     return result, began
@@ -169,13 +165,6 @@ def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, st
         KEY_HEADER: key,
     }
     return {**request, "url": settings.base_url + request["url"], "headers": headers}
-
-
-def _asked_to_wait(result: Response | TransportFailure, settings: Settings) -> float | None:
-    """Seconds that an answer asks to wait, where it is one that may."""
-    if isinstance(result, Response) and result.status_code in _MAY_ASK_TO_WAIT:
-        return read_retry_after(result.headers, settings.wall_clock())
-    return None
 
 
 def _has_status(result: Response | TransportFailure, status: HTTPStatus) -> TypeGuard[Response]:

@@ -245,6 +245,13 @@ class Retry:
     limited: int = 0
     may_have_left: bool = False
 
+    def note(self) -> str | None:
+        """What to tell whoever catches an exception that has ended the call from outside, if there is anything."""
+        if self.is_repeatable or not self.may_have_left:
+            return None
+        told = f"{self.method} {self.url}: the request was under way, so Feather may have done it."
+        return f"{told} Look before you repeat it."
+
     @property
     def is_repeatable(self) -> bool:
         """Whether doing it twice does what once does."""
@@ -269,6 +276,7 @@ class Retry:
         if isinstance(result, Response) and not _is_success(result):
             retry_after = read_retry_after(result.headers, wall_time)
         outcome = outcome_of(result, retry_after)
+        self.may_have_left = self.may_have_left or outcome is Outcome.UNKNOWN
         if outcome is Outcome.DONE:
             return None
         limited = result.status_code == HTTPStatus.TOO_MANY_REQUESTS and self.max_retries > 0

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from featherhq import _arguments, _forks
+from featherhq._core.attempts import noting
 from featherhq._core.effects import (
     Accepted,
     Cancel,
@@ -223,7 +224,7 @@ class ConversationFlow:
             self._check_waiting(None)
             sent = yield from send(settings, self._listing.thread_id, text, deadline)
             own = state.accepted(sent.accepted, settings.clock())
-            with _telling_what_was_accepted(own):
+            with noting(lambda: _accepted(own)):
                 return (yield from self._reply(sent, own, deadline, earlier))
         finally:
             state.asked()
@@ -438,17 +439,3 @@ class ConversationFlow:
 
 def _accepted(own: Own) -> str:
     return f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
-
-
-@contextmanager
-def _telling_what_was_accepted(own: Own) -> Iterator[None]:
-    """Where the wait for a reply is ended from outside, add to that exception that its message has arrived."""
-    try:
-        yield
-    except (FeatherError, GeneratorExit):
-        raise
-    except BaseException as error:
-        error.add_note(
-            f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
-        )
-        raise

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from attrs import evolve, frozen
 
 from featherhq import _arguments
-from featherhq._core.attempts import attempts, telling_what_may_have_left
+from featherhq._core.attempts import attempts, noting
 from featherhq._core.effects import Accepted, Response, Sleep
 from featherhq._core.limit import Priority, Urgency
 from featherhq._core.pagination import EndlessListError
@@ -133,7 +133,7 @@ class _Send:
 
     def run(self) -> Flow[Sent]:
         """Send it."""
-        with telling_what_may_have_left(self._retry):
+        with noting(self._retry.note):
             return (yield from self._run())
 
     def _run(self) -> Flow[Sent]:
@@ -156,6 +156,7 @@ class _Send:
                     raise settled(result.error, _MAY_BE_CLOSED, delivered=False)
                 raise result.error
             unknown_since = result.began if unknown_since is None else unknown_since
+            retry.may_have_left = True
             sending.waiting, sending.finished = False, result.work is not ServerWork.PERHAPS
             self._urgency = Urgency(Priority.RECONCILE)
             logger.warning("%s; looking whether the message has arrived", result.error)
