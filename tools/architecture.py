@@ -1,69 +1,123 @@
-"""Draws the table of a conversation's states into docs/architecture.md, from the code. `make architecture` runs it.
+"""Draw the layers and the states into docs/architecture.md, from the code. `make architecture` runs it.
 
-Each region becomes a diagram (Mermaid) and a table, between two marks in the page. With `--check` nothing is
-written: it ends with 1 where the page is not what the code gives.
+The layers come from the imports, the states from the table of a conversation. Each drawing is Mermaid, between two
+marks in the page. With `--check` nothing is written: it ends with 1 if the page is not what the code gives.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from featherhq._threads.state import REGIONS, On
+from featherhq._threads.table import REGIONS, Trigger
+from grimp import build_graph
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "architecture.md"
-BEGIN: Final = "<!-- drawn from the code by `make architecture`: do not edit -->"
-END: Final = "<!-- end of what is drawn -->"
+# The boxes of the drawing, from the top to the bottom. What is not in a box is small, and left out.
+BOXES: Final = {
+    "public": ("_async", "_sync"),
+    "api": ("_api",),
+    "settings": ("_settings",),
+    "http": ("_http",),
+    "threads": ("_threads",),
+    "logging": ("_logging",),
+    "core": ("_core",),
+    "base": ("_forks", "_validation", "errors", "models"),
+}
+LABELS: Final = {
+    "public": "_async, _sync<br>the public classes",
+    "api": "_api<br>feather.api",
+    "settings": "_settings<br>settings of a client",
+    "http": "_http<br>runners, connections, their errors",
+    "threads": "_threads<br>what a thread can do, as flows",
+    "logging": "_logging<br>the first listener of events",
+    "core": "_core<br>effects, attempts, retry, rate limit",
+    "base": "errors, models, _validation, _forks",
+}
 
 
-def drawn() -> str:
+def begin(part: str) -> str:
+    """The line before a drawing."""
+    return f"<!-- {part}: drawn from the code by `make architecture`, do not edit -->"
+
+
+def end(part: str) -> str:
+    """The line after a drawing."""
+    return f"<!-- end of {part} -->"
+
+
+def _layers() -> str:
+    """The boxes, and how many imports go from one to another. Imports for type checkers do not count."""
+    graph = build_graph("featherhq", exclude_type_checking_imports=True)
+    box_of = {name: box for box, names in BOXES.items() for name in names}
+
+    def box(module: str) -> str | None:
+        return box_of.get(module.removeprefix("featherhq").strip(".").partition(".")[0])
+
+    edges: Counter[tuple[str, str]] = Counter()
+    for module in graph.modules:
+        here = box(module)
+        for other in graph.find_modules_directly_imported_by(module):
+            there = box(other)
+            if here and there and here != there:
+                edges[here, there] += 1
+    order = list(BOXES)
+    lines = ["```mermaid", "flowchart TD", *(f'    {name}["{label}"]' for name, label in LABELS.items())]
+    for (here, there), count in sorted(edges.items(), key=lambda item: [order.index(name) for name in item[0]]):
+        lines.append(f"    {here} -->|{count}| {there}")
+    return "\n".join([*lines, "```"])
+
+
+def _states() -> str:
     """The diagrams and tables of all regions."""
-    return "\n\n".join([*(_region(name) for name in REGIONS), _events()])
+    return "\n\n".join([*(_region(name) for name in REGIONS), _triggers()])
 
 
 def _region(name: str) -> str:
     table = REGIONS[name]
-    events = [event for event in On if any(event in row for row in table.values())]
+    triggers = [trigger for trigger in Trigger if any(trigger in row for row in table.values())]
     lines = [f"### {name}", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table)).name}"]
     for state, row in table.items():
         reached: dict[str, list[str]] = {}
-        for event, after in row.items():
-            reached.setdefault(after.name, []).append(event.name)
+        for trigger, after in row.items():
+            reached.setdefault(after.name, []).append(trigger.name)
         lines += [f"    {state.name} --> {after}: {', '.join(names)}" for after, names in reached.items()]
-    lines += ["```", "", f"| {name} | {' | '.join(event.name for event in events)} |"]
-    lines += [f"| --- |{' --- |' * len(events)}"]
+    lines += ["```", "", f"| {name} | {' | '.join(trigger.name for trigger in triggers)} |"]
+    lines += [f"| --- |{' --- |' * len(triggers)}"]
     for state, row in table.items():
-        cells = [row[event].name if event in row else "" for event in events]
+        cells = [row[trigger].name if trigger in row else "" for trigger in triggers]
         lines.append(f"| **{state.name}** | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _events() -> str:
-    """What each event means, from the strings that stand below them in the code."""
-    source = Path(sys.modules[On.__module__].__file__ or "").read_text("utf-8").split("class On(Enum):")[1]
-    lines = ["### Events", "", "| event | meaning |", "| --- | --- |"]
-    for event in On:
-        meaning = source.split(f"    {event.name} = auto()\n", 1)[1].split('"""')[1]
-        lines.append(f"| {event.name} | {meaning} |")
+def _triggers() -> str:
+    """What each trigger means, from the strings below them in the code."""
+    source = Path(sys.modules[Trigger.__module__].__file__ or "").read_text("utf-8").split("class Trigger(Enum):")[1]
+    lines = ["### Triggers", "", "| trigger | meaning |", "| --- | --- |"]
+    for trigger in Trigger:
+        meaning = source.split(f"    {trigger.name} = auto()\n", 1)[1].split('"""')[1]
+        lines.append(f"| {trigger.name} | {meaning} |")
     return "\n".join(lines)
 
 
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, and fail where the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if the page is out of date")
     given = parser.parse_args()
-    page = PAGE.read_text("utf-8")
-    before, found, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        print(f"{PAGE}: expected the lines {BEGIN!r} and {END!r}", file=sys.stderr)
-        return 1
-    made = f"{before}{BEGIN}\n\n{drawn()}\n\n{END}{after}"
+    page = made = PAGE.read_text("utf-8")
+    for part, drawing in (("layers", _layers), ("states", _states)):
+        before, found, rest = made.partition(begin(part))
+        _, ended, after = rest.partition(end(part))
+        if not found or not ended:
+            print(f"{PAGE}: expected the lines {begin(part)!r} and {end(part)!r}", file=sys.stderr)
+            return 1
+        made = f"{before}{begin(part)}\n\n{drawing()}\n\n{end(part)}{after}"
     if given.check and made != page:
-        print(f"{PAGE}: the table of states has changed in the code: run `make architecture`", file=sys.stderr)
+        print(f"{PAGE}: the code has changed: run `make architecture`", file=sys.stderr)
         return 1
     if not given.check:
         PAGE.write_text(made, "utf-8")

@@ -9,9 +9,13 @@
 An independent client: not made or endorsed by the vendor.
 """
 
-from featherhq._async_client import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads
-from featherhq._client import Conversation, Feather, Thread, Threads
-from featherhq._log import from_environment as _log_from_environment
+from featherhq._async.client import AsyncFeather
+from featherhq._async.conversation import AsyncConversation
+from featherhq._async.threads import AsyncThread, AsyncThreads
+from featherhq._logging import from_environment as _log_from_environment
+from featherhq._sync.client import Feather
+from featherhq._sync.conversation import Conversation
+from featherhq._sync.threads import Thread, Threads
 from featherhq._version import __version__
 from featherhq.errors import (
     APIConnectionError,

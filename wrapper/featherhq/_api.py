@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from featherhq_api import AuthenticatedClient
 
 from featherhq import _unset  # noqa: F401
-from featherhq._arguments import KEY_HEADER
 from featherhq._core.attempts import call
-from featherhq._live import Live
+from featherhq._resource import Resource
 from featherhq._threads.send import send_request
+from featherhq._validation import KEY_HEADER
 from featherhq.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from featherhq._core.effects import Flow, Response
+    from featherhq._core.effects import Flow
+    from featherhq._core.responses import Response
     from featherhq._settings import Settings
 
 
-class WiredClient(Live, AuthenticatedClient):
+class WiredClient(Resource, AuthenticatedClient):
     """What generated functions are called with: `send_message.sync(thread_id, client=feather.api, body=…)`.
 
     A generated function asks its client for an httpx client and that one for a `request`. This gives it

@@ -1,4 +1,4 @@
-"""What a client is set up with: checked once, and shared by all that it makes."""
+"""The settings of a client: checked once, and shared by all that it makes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from featherhq import _arguments
+from featherhq import _validation
+from featherhq._core.events import Listener
 from featherhq._core.key import Key
-from featherhq._core.limit import RateLimit
+from featherhq._core.rate_limit import RateLimit
 from featherhq._core.retry import Deadline
 from featherhq._core.secrets import Secret
+from featherhq._logging import log
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
@@ -27,15 +29,21 @@ _API_PATH: Final = "/api/v1"
 _KEY_VARIABLE: Final = "FEATHER_API_KEY"
 _URL_VARIABLE: Final = "FEATHER_BASE_URL"
 DEFAULT_TIMEOUT: Final = 60.0
-"""Seconds."""
+"""Seconds that one call may take."""
 DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_RATE_LIMIT: Final = 10.0
-"""Requests a second: the vendor's standard plan."""
+"""Requests per second: the limit of the vendor's standard plan."""
 DEFAULT_PAGE_SIZE: Final = 100
+
+KeySource = str | Callable[[], str]
+"""What `Feather(api_key=…)` takes."""
+
+AsyncKeySource = str | Callable[[], str | Awaitable[str]]
+"""What `AsyncFeather(api_key=…)` takes."""
 
 
 class Unchanged:
-    """The type of `UNCHANGED`, the default of what `with_options` may leave as it is."""
+    """The type of `UNCHANGED`, the default for options that `with_options` leaves as they are."""
 
     def __repr__(self) -> str:
         return "UNCHANGED"
@@ -45,7 +53,7 @@ UNCHANGED: Final = Unchanged()
 
 
 def hidden(api_key: object) -> object:
-    """What a caller has given as a key, as it is carried around: no local variable of ours shows it from here on."""
+    """The caller's key in the form that we carry around: from here on, no local variable of ours shows it."""
     return (
         api_key if api_key is None or callable(api_key) or isinstance(api_key, Secret) else Secret(cast("str", api_key))
     )
@@ -53,7 +61,23 @@ def hidden(api_key: object) -> object:
 
 @frozen
 class Settings:
-    """What every call of a client needs to know."""
+    """What every call of a client needs to know.
+
+    Attributes:
+        base_url: The URL that all requests go to.
+        key: The API key.
+        timeout: Seconds that one call may take in all.
+        max_retries: Attempts after the first.
+        limit: The rate limit, or `None` for no limit.
+        headers: Headers that are added to every request.
+        user_agent: The `User-Agent` header.
+        ledger: What is known about the messages that were sent.
+        experience: What is known about the server.
+        clock: Gives the time in seconds of the monotonic clock.
+        wall_clock: Gives the time in seconds since 1970.
+        random: Gives a number from 0 to 1.
+        listen: Hears of each event (`_core/events.py`).
+    """
 
     base_url: str
     key: Key = field(repr=False)
@@ -67,6 +91,7 @@ class Settings:
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
+    listen: Listener = log
 
     @classmethod
     def read(
@@ -79,67 +104,64 @@ class Settings:
         rate_limit: float | None,
         headers: Mapping[str, str] | None,
     ) -> Settings:
-        """Settings from a client's arguments and the environment; the key as `hidden` gives it.
+        """Settings from the arguments of a client and from the environment. The key is what `hidden` returns.
 
         Raises:
-            ConfigurationError: no key, a bad key, or a bad URL.
-            InvalidArgumentError: anything else that cannot be.
+            ConfigurationError: there is no key, or the key or the URL is invalid.
+            InvalidArgumentError: another argument is invalid.
         """
         return cls(
             base_url=_base_url(base_url),
             key=Key(_key_source(hidden(api_key))),
-            timeout=_arguments.seconds("timeout", timeout),
-            max_retries=_arguments.retries(max_retries),
+            timeout=_validation.seconds("timeout", timeout),
+            max_retries=_validation.retries(max_retries),
             limit=_limit(rate_limit),
-            headers=_arguments.headers(headers),
+            headers=_validation.headers(headers),
             user_agent=_user_agent(),
         )
 
     def changed(self, **options: Any) -> Settings:
-        """These settings with some changed, for `with_options`; what is `UNCHANGED` stays.
+        """These settings with some changes, for `with_options`. What is `UNCHANGED` stays.
 
         Raises:
-            InvalidArgumentError: an option cannot be.
+            InvalidArgumentError: an option is invalid.
         """
         given = {name: value for name, value in options.items() if value is not UNCHANGED}
         changes: dict[str, Any] = {}
         if "timeout" in given:
-            changes["timeout"] = _arguments.seconds("timeout", given["timeout"])
+            changes["timeout"] = _validation.seconds("timeout", given["timeout"])
         if "max_retries" in given:
-            changes["max_retries"] = _arguments.retries(given["max_retries"])
+            changes["max_retries"] = _validation.retries(given["max_retries"])
         if "rate_limit" in given:
             changes["limit"] = _limit(given["rate_limit"])
         if "headers" in given:
-            changes["headers"] = {**self.headers, **_arguments.headers(given["headers"])}
+            changes["headers"] = {**self.headers, **_validation.headers(given["headers"])}
         return evolve(self, **changes)
 
     def deadline(self, timeout: float | None) -> Deadline:
-        """When a call that begins now has to be over.
+        """The deadline of a call that begins now.
 
         Args:
             timeout: Seconds; `None` for the client's own.
 
         Raises:
-            InvalidArgumentError: it is no number of seconds above 0.
+            InvalidArgumentError: it is not a number of seconds above 0.
         """
-        seconds = self.timeout if timeout is None else _arguments.seconds("timeout", timeout)
+        seconds = self.timeout if timeout is None else _validation.seconds("timeout", timeout)
         return Deadline(self.clock() + seconds, seconds)
 
 
 def _limit(requests_a_second: object) -> RateLimit | None:
-    rate = _arguments.rate(requests_a_second)
+    rate = _validation.rate(requests_a_second)
     return None if rate is None else RateLimit(rate)
 
 
 def _user_agent() -> str:
-    # When a client is made, and not before, so that an import costs those little who make none; as below.
-    import httpx
-
-    return f"featherhq/{__version__} python/{sys.version.partition(' ')[0]} httpx/{httpx.__version__}"
+    return f"featherhq/{__version__} python/{sys.version.partition(' ')[0]}"
 
 
 def _key_source(given: Any) -> Callable[[], object] | Secret:
-    """The key, or what gives it."""
+    """The key, or the callable that returns it."""
     name = "api_key" if given is not None else _KEY_VARIABLE
     if given is None and _KEY_VARIABLE in os.environ:
         given = Secret(os.environ[_KEY_VARIABLE])
@@ -148,49 +170,57 @@ def _key_source(given: Any) -> Callable[[], object] | Secret:
             f"no API key: expected api_key= or the environment variable {_KEY_VARIABLE}",
             hint="Make a key in the dashboard under Settings → API Keys; it is shown once.",
         )
-    problem = _arguments.key_problem(given.reveal()) if isinstance(given, Secret) else None
+    problem = _validation.key_problem(given.reveal()) if isinstance(given, Secret) else None
     if problem is None:
         return cast("Secret", given)
     raise ConfigurationError(
-        f"{name}: expected a string of visible ASCII characters, and this one {problem}",
-        hint="Copy the key anew from the dashboard (Settings → API Keys); a file may have added a line break.",
+        f"{name}: expected a string of visible ASCII characters, but this one {problem}",
+        hint="Copy the key again from the dashboard (Settings → API Keys). A file may have added a line break.",
     )
 
 
 def _base_url(value: object) -> str:
-    """An absolute URL without what a base cannot have; a path is kept, for those behind a gateway."""
-    import httpx
+    """An absolute URL without the parts that a base URL cannot have. A path is kept, for those behind a gateway."""
+    # Imported here, because it imports an HTTP library.
+    from featherhq._http.requests import invalid_url
 
     name = "base_url"
     if value is None:
         name, value = _URL_VARIABLE, os.environ.get(_URL_VARIABLE, DEFAULT_BASE_URL)
-    problem = "is not one"
-    if isinstance(value, str):
-        try:
-            parts = urlsplit(value)
-            httpx.URL(value)
-            _ = parts.port  # read when it is asked for
-        except (ValueError, httpx.InvalidURL) as error:
-            problem = f"is none ({one_line(str(error))})"
-        else:
-            if parts.username is not None or parts.password is not None:
-                # Not shown: it holds a password.
-                raise ConfigurationError(
-                    f"{name}: expected a URL without a user name and password",
-                    hint="Send credentials for a gateway by headers=.",
-                )
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                problem = "is not absolute"
-            elif parts.query or parts.fragment:
-                problem = "has a query or a fragment"
-            elif parts.path.rstrip("/").endswith(_API_PATH):
-                problem = f"ends in {_API_PATH}, which every request adds"
-            else:
-                return value.rstrip("/")
     if value == "":
-        # As much as nothing, to a shell; but what was meant is not the vendor's own server.
-        problem = "is empty"
+        # A shell treats an empty variable like none. But here that would mean the vendor's own server.
+        problem: str | None = "is empty"
+    elif not isinstance(value, str):
+        problem = "is not a string"
+    elif (reason := invalid_url(value)) is not None:
+        problem = f"is invalid ({reason})"
+    else:
+        problem = _url_problem(name, value)
+    if problem is None:
+        return str(value).rstrip("/")
     raise ConfigurationError(
-        f"{name}: expected an absolute URL such as {DEFAULT_BASE_URL!r}, and {one_line(repr(value))} {problem}",
+        f"{name}: expected an absolute URL such as {DEFAULT_BASE_URL!r}, but {one_line(repr(value))} {problem}",
         hint="Set base_url= or FEATHER_BASE_URL, or leave both out for Feather's own.",
     )
+
+
+def _url_problem(name: str, value: str) -> str | None:
+    """Why a URL cannot be a base URL; `None` if it can."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # it is checked when it is read
+    except ValueError as error:
+        return f"is invalid ({one_line(str(error))})"
+    if parts.username is not None or parts.password is not None:
+        # Not shown, because it holds a password.
+        raise ConfigurationError(
+            f"{name}: expected a URL without a user name and password",
+            hint="Send credentials for a gateway in headers=.",
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "is not absolute"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment"
+    if parts.path.rstrip("/").endswith(_API_PATH):
+        return f"ends in {_API_PATH}, which every request adds"
+    return None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from featherhq import _guard
+from featherhq._http import guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Keep the clients of a test, its fixtures included, on this machine."""
-    before = _guard.switch.refuse_all_but_loopback
+    before = guard.switch.refuse_all_but_loopback
     if item.config.getini(_NETWORK) or item.get_closest_marker(_NETWORK):
-        _guard.allow()
+        guard.allow()
     else:
-        _guard.forbid()
+        guard.forbid()
     yield
     # Not `allow`: this run may itself be within a test.
-    _guard.switch.refuse_all_but_loopback = before
+    guard.switch.refuse_all_but_loopback = before
 
 
 @pytest.fixture

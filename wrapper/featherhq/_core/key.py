@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from featherhq import _arguments, _forks
+from featherhq import _forks, _validation
 from featherhq._core.effects import AskKey
 from featherhq._core.secrets import Redactor, Secret
 from featherhq.errors import ConfigurationError, one_line
@@ -93,7 +93,7 @@ class Key:
 
     def _take(self, given: Future[object], answer: Future[Answer]) -> None:
         try:
-            problem = _arguments.key_problem(given.result(0))
+            problem = _validation.key_problem(given.result(0))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the key is wanted
             result: Answer = (f"raised {one_line(type(error).__name__)}", error)
         else:

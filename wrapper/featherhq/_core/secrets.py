@@ -36,7 +36,7 @@ class Secret:
         return _MASK
 
     def __reduce__(self) -> NoReturn:
-        raise UncopiableError("an API key is neither copied nor pickled", hint="Hand it in where it is needed.")
+        raise UncopiableError("an API key cannot be copied or pickled", hint="Pass it in where it is needed.")
 
 
 class Redactor:

@@ -28,7 +28,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
 @frozen
-class Event:
+class StreamEvent:
     """One event of a stream.
 
     Attributes:
@@ -65,7 +65,7 @@ class EventDecoder:
         self._type = ""
         self._id = ""
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
         """The events that this chunk completes. An event that the stream's end leaves unfinished never comes.
 
         Raises:
@@ -104,7 +104,7 @@ class EventDecoder:
         if self._size > LARGEST_EVENT:
             raise EventTooLargeError(f"an event of more than {LARGEST_EVENT} bytes")
 
-    def _take(self, line: bytes) -> Event | None:
+    def _take(self, line: bytes) -> StreamEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.decode("utf-8", "replace").partition(":")
@@ -123,7 +123,7 @@ class EventDecoder:
             self.comments += not name
         return None
 
-    def _dispatch(self) -> Event | None:
+    def _dispatch(self) -> StreamEvent | None:
         data, kind = self._data, self._type
         self._data, self._type, self._size = [], "", 0
-        return Event("\n".join(data), kind or "message", self._id) if data else None
+        return StreamEvent("\n".join(data), kind or "message", self._id) if data else None

@@ -1,83 +1,54 @@
-"""A conversation, as flows: what its state says is to be done, done; what came of it, told to the state.
+"""A conversation, as flows: open it, send, ask, take messages, close it.
 
-All that must outlast a call stands in the state and in the mailbox, so that a call may be given up at any moment, by a
-task that is cancelled, say, and the next one goes on from there. The stream and the looks into the list run in the
-background and post into the mailbox, so that each is heard while the others wait.
+The stream and the scans of the list run in the background and post into the mailbox. So the conversation hears from
+each of them while it waits for another.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from contextlib import contextmanager
-from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from featherhq import _arguments, _forks
+from featherhq import _forks, _validation
 from featherhq._core.attempts import noting
-from featherhq._core.effects import (
-    Accepted,
-    Cancel,
-    Chunk,
-    Closed,
-    Ended,
-    JobDone,
-    Post,
-    Receive,
-    Response,
-    Start,
-)
-from featherhq._core.pagination import EndlessListError
+from featherhq._core.effects import Closed, Post, Receive
+from featherhq._core.events import EarlierUnanswered
+from featherhq._core.responses import Response
 from featherhq._core.retry import Outcome, Stop
-from featherhq._log import logger
-from featherhq._threads import flows
-from featherhq._threads.flows import LASTING, Listing, Page
+from featherhq._threads.flows import Listing
+from featherhq._threads.intake import Intake
 from featherhq._threads.send import send
-from featherhq._threads.state import AskPage, Connect, ConversationState
-from featherhq.errors import (
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    FeatherError,
-    NotFoundError,
-    ReplyTimeoutError,
-    UsageError,
-)
+from featherhq._threads.state import ConversationState
+from featherhq.errors import AuthenticationError, ReplyTimeoutError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from featherhq._core.effects import Event, Flow
+    from featherhq._core.effects import Flow
     from featherhq._core.retry import Deadline
     from featherhq._settings import Settings
-    from featherhq._threads.messages import Own
+    from featherhq._threads.own import Own
     from featherhq._threads.send import Sent
-    from featherhq._threads.state import Command
     from featherhq.models import Message, SentMessage
 
-_LOOK: Final = "look"
-# Of an `ask`'s time, what opening the stream may take before the message is sent without it.
+# `ask` waits for this part of its time for a stream. Then it sends the message without one.
 _STREAM_SHARE: Final = 1 / 3
-# The list has the last word: it is looked at this long before an `ask` ends (seconds, or a part of its time).
-_LAST_LOOK: Final = 1.0
-_LAST_LOOK_PART: Final = 1 / 4
-# What is in the mailbox is taken in for so long at a time, and so much longer than somebody waits (seconds).
+# Seconds, and a part of the time that is left: the list is read so long before an `ask` ends, to be sure.
+_LAST_SCAN: Final = 1.0
+_LAST_SCAN_PART: Final = 1 / 4
+# Seconds. Notices are taken in for so long at a time, and for so much longer than the caller waits.
 _CATCHING_UP: Final = 0.25
 _LAST_MOMENT: Final = 0.1
-# The server says that there is no stream here, and not that there is none now.
-_NO_STREAM: Final = frozenset(
-    {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_IMPLEMENTED}
-)
 
-
-# What ends a conversation in good order, for whoever iterates over it; what else does is told.
+# After these, an iteration ends without an error.
 _ENDS: Final = frozenset({"conversation", "client"})
-_OPEN: Final = {
+_HINTS: Final = {
     "conversation": "Use it within its `with` block: with thread.conversation() as chat: …",
-    "client": "End its conversations before it.",
-    "thread": "Make a new thread to go on. thread.messages() has all that was said.",
-    "process": "Open one in each process.",
+    "client": "End its conversations before you close it.",
+    "thread": "Make a new thread to go on. thread.messages() has all messages of this one.",
+    "process": "Open a conversation in each process.",
 }
 
 
@@ -86,7 +57,7 @@ class ConversationFlow:
 
     Args:
         settings: The client's.
-        thread_id: The thread's id.
+        thread_id: The id of the thread.
     """
 
     def __init__(self, settings: Settings, thread_id: str) -> None:
@@ -101,120 +72,111 @@ class ConversationFlow:
             ledger.known(thread_id),
             settings.clock(),
             settings.wall_clock(),
+            settings.listen,
         )
+        self._intake = Intake(settings, self._listing, self._state)
         self._opened = False
-        self._closed: Closed | None = None
-        self._reader = Lock()
-        # What the state has told, and has not been done yet: a call may be given up while it waits for a job to end.
-        self._commands: deque[Command] = deque()
-        # What the last job that tried to open a stream came to, and what keeps the list from being read for good.
-        self._opening: object = None
-        self._retries = 0
-        self._trouble: FeatherError | None = None
+        self._reading = Lock()
         _forks.renew(self)
 
     def forked(self) -> None:
         """As `Forkable.forked`: the conversation goes on in the parent."""
-        self._reader, self._closed = Lock(), Closed("process")
+        self._reading, self._intake.closed = Lock(), Closed("process")
 
     def open(self) -> Flow[None]:
-        """Open the stream, so that nothing is missed from now on.
+        """Open the stream, so that no message is missed from now on.
 
         Raises:
             UsageError: the conversation was open before.
-            FeatherError: there is no way to the server, or the key is refused.
+            FeatherError: the server cannot be reached, or the key is refused.
         """
         if self._opened:
             raise UsageError("this conversation was open before", hint="Make a new one for each `with` block.")
-        if self._closed is not None:
-            raise self._not_open(self._closed)
-        self._opened, self._retries = True, self._settings.max_retries
+        if self._intake.closed is not None:
+            raise self._not_open(self._intake.closed)
+        self._opened, self._intake.retries = True, self._settings.max_retries
         with self._alone():
             yield from self._have_stream(self._opens_by())
-            opening = self._opening
+            opening = self._intake.opening
             if isinstance(opening, Stop) and opening.outcome is Outcome.NEVER_SENT:
                 raise opening.error
             if not self._state.is_open:
-                self._state.unheard(self._settings.clock())
+                self._state.begin_without_stream(self._settings.clock())
 
     def _opens_by(self) -> float:
-        """Until when a `with` block waits for its stream: all of a call's time, but where heads are held back."""
+        """How long a `with` block waits for its stream: as long as a call, unless servers hold back the head."""
         settings = self._settings
         waits = settings.timeout if settings.experience.heads_come else settings.experience.patience
         return settings.clock() + waits
 
     def close(self) -> Closed:
-        """From now on, whoever waits is told that there are no more messages. Gives what to close the mailbox with."""
-        self._closed = self._closed or Closed()
-        return self._closed
+        """From now on, whoever waits learns that there are no more messages. Returns what closes the mailbox."""
+        self._intake.closed = self._intake.closed or Closed()
+        return self._intake.closed
 
     def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
-        """As `send`; from any thread."""
+        """As `send`. Any thread may call it."""
         self._check_open()
         sent = yield from send(self._settings, self._listing.thread_id, text, deadline)
         yield from Post(sent.accepted)
         return sent.receipt
 
     def ask(self, text: object, deadline: Deadline) -> Flow[Message]:
-        """Send a message; the agent's first message after it.
+        """Send a message, and wait for the agent's first message after it.
 
         Raises:
-            ReplyTimeoutError: it was accepted, and no reply came in time.
-            FeatherError: as `send`.
+            ReplyTimeoutError: the message was accepted, and no reply came in time.
+            FeatherError: as in `send`.
         """
         self._check_open()
         with self._alone():
             return (yield from self._ask(text, deadline))
 
     def ask_once(self, text: object, deadline: Deadline) -> Flow[Message]:
-        """As `ask`, for a conversation that is opened for this one turn."""
+        """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
             return (yield from self._ask(text, deadline))
 
     def patience(self, timeout: object) -> float | None:
-        """How long `next` is to wait, from what a caller gave.
+        """How long `next` waits, from the caller's argument.
 
         Raises:
-            InvalidArgumentError: it is no number of seconds above 0.
+            InvalidArgumentError: it is not a number of seconds above 0.
         """
-        return None if timeout is None else _arguments.seconds("timeout", timeout)
+        return None if timeout is None else _validation.seconds("timeout", timeout)
 
     def next(self, patience: float | None) -> Flow[Message | None]:
-        """The next of the agent's messages; `None` where none came in time, or the conversation has ended.
+        """The next message of the agent; `None` if none came in time, or if the conversation is over.
 
         Args:
-            patience: Seconds to wait for it; `None` for as long as it takes.
+            patience: Seconds to wait; `None` for no limit.
         """
         self._check_opened()
         with self._alone():
             until = math.inf if patience is None else self._settings.clock() + patience
             while True:
-                if not self._state.messages.is_full:
+                if not self._state.messages.inbox.is_full:
                     yield from self._catch_up(until)
                 now = self._settings.clock()
                 message = self._state.take(now)
                 if message is not None:
                     return message
-                if self._closed is not None:
-                    if self._closed.what in _ENDS:
+                if (closed := self._intake.closed) is not None:
+                    if closed.what in _ENDS:
                         return None
-                    raise self._not_open(self._closed)
-                self._raise_trouble()
+                    raise self._not_open(closed)
+                self._intake.raise_trouble()
                 if now >= until:
                     return None
                 yield from self._wait(until)
 
     def _ask(self, text: object, deadline: Deadline) -> Flow[Message]:
         settings, state = self._settings, self._state
-        _arguments.text("text", text)
+        _validation.text("text", text)
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
         if earlier:
-            logger.warning(
-                "thread %s: earlier messages are unanswered (%d); what comes next may be a reply to one of them",
-                self._listing.thread_id,
-                earlier,
-            )
+            settings.listen(EarlierUnanswered(self._listing.thread_id, earlier))
         state.ask(settings.clock())
         try:
             now = settings.clock()
@@ -232,7 +194,7 @@ class ConversationFlow:
     def _reply(self, sent: Sent, own: Own, deadline: Deadline, earlier: int) -> Flow[Message]:
         settings, state = self._settings, self._state
         left = deadline.remaining(settings.clock())
-        state.look_by(deadline.at - min(_LAST_LOOK, left * _LAST_LOOK_PART))
+        state.scans.want_by(deadline.at - min(_LAST_SCAN, left * _LAST_SCAN_PART))
         while True:
             yield from self._catch_up(deadline.at)
             now = settings.clock()
@@ -241,16 +203,16 @@ class ConversationFlow:
             if reply is not None:
                 return reply
             self._check_waiting(own)
-            if last or self._trouble is not None:
+            if last or self._intake.trouble is not None:
                 break
             yield from self._wait(deadline.at)
         receipt = sent.receipt
         hint = "Do not send it again. The reply may still come: thread.messages() will show it; or raise timeout=."
         if earlier:
             hint += " An earlier message of this conversation was unanswered too, so the next reply may be to that one."
-        trouble, self._trouble = self._trouble, None
+        trouble, self._intake.trouble = self._intake.trouble, None
         raise ReplyTimeoutError(
-            f"thread {receipt.thread_id}: message {receipt.message_id} was accepted, and no reply came within "
+            f"thread {receipt.thread_id}: message {receipt.message_id} was accepted, but no reply came within "
             f"{deadline.seconds:g} s",
             thread_id=receipt.thread_id,
             message_id=receipt.message_id,
@@ -258,19 +220,19 @@ class ConversationFlow:
         ) from trouble
 
     def _have_stream(self, until: float) -> Flow[None]:
-        """Wait until there is a stream, or it has turned out that there is none to be had just now."""
-        settings, state = self._settings, self._state
-        self._opening = None
-        yield from self._start()
-        while state.is_opening and self._opening is None and self._closed is None:
+        """Wait until there is a stream, or until it is clear that there is none now."""
+        settings, state, intake = self._settings, self._state, self._intake
+        intake.opening = None
+        yield from intake.start()
+        while state.is_opening and intake.opening is None and intake.closed is None:
             if settings.clock() >= until:
                 settings.experience.head_came(in_time=False)
                 return
             yield from self._receive(until)
-            yield from self._start()
-        opening = self._opening
+            yield from intake.start()
+        opening = intake.opening
         if isinstance(opening, Stop) and isinstance(opening.error, AuthenticationError):
-            self._trouble = None
+            intake.trouble = None
             raise opening.error
         if isinstance(opening, Response):
             settings.experience.head_came(in_time=True)
@@ -278,145 +240,57 @@ class ConversationFlow:
     # The mailbox.
 
     def _catch_up(self, until: float = math.inf) -> Flow[None]:
-        """Take in what is in the mailbox; for a moment at the most, as a stream may fill it all the time.
+        """Take in what is in the mailbox, but only for a moment: a stream may go on to fill it.
 
         Args:
-            until: When whoever waits has to have an answer.
+            until: When the caller must have an answer.
         """
         began = self._settings.clock()
         ends = began + min(_CATCHING_UP, max(0.0, until - began) + _LAST_MOMENT)
         while self._settings.clock() < ends:
-            event = yield from Receive(0)
-            if event is None:
+            notice = yield from Receive(0)
+            if notice is None:
                 return
-            self._take_in(event)
-            if isinstance(event, Closed) or (self._state.messages.is_full and not self._state.is_asking):
+            self._intake.take_in(notice)
+            if isinstance(notice, Closed) or (self._state.messages.inbox.is_full and not self._state.is_asking):
                 return
 
     def _wait(self, until: float) -> Flow[None]:
-        """Do what is to be done, and wait for something to happen, or for there to be more to do."""
-        yield from self._start()
+        """Start what must be started, and wait until something happens or more must be started."""
+        yield from self._intake.start()
         yield from self._receive(min(until, self._state.due(self._settings.clock())))
 
     def _receive(self, until: float) -> Flow[None]:
-        event = yield from Receive(max(0.0, until - self._settings.clock()))
-        self._state.listened(self._settings.clock())
-        if event is not None:
-            self._take_in(event)
-
-    def _start(self) -> Flow[None]:
-        """Start and end what the state says; what a call was given up over, the next one does."""
-        settings, todo = self._settings, self._commands
-        todo.extend(self._state.commands(settings.clock(), settings.wall_clock()))
-        while todo:
-            # Told once, though the call be given up just then: both `Start` and `Cancel` act before they wait.
-            command = todo.popleft()
-            if isinstance(command, Connect):
-                retries, self._retries = self._retries, 0
-                yield from Start(
-                    command.job,
-                    flows.open_stream(settings, self._listing.thread_id, command.urgency, retries),
-                )
-            elif isinstance(command, AskPage):
-                yield from Start(
-                    _LOOK,
-                    flows.look(settings, self._listing, command.cursor, command.urgency),
-                )
-            else:
-                yield from Cancel(command.job)
-
-    def _take_in(self, event: Event) -> None:
-        now = self._settings.clock()
-        if isinstance(event, Chunk):
-            self._saw(self._state.heard(event.job, event.data, event.at))
-        elif isinstance(event, Ended):
-            self._state.ended(event.job, event.reason, event.at)
-        elif isinstance(event, Accepted):
-            self._state.accepted(event, now)
-        elif isinstance(event, Closed):
-            self._closed = self._closed or event
-        elif event.job == _LOOK:
-            self._take_look(event.outcome, now)
-        else:
-            self._take_opening(event, now)
-
-    def _take_opening(self, event: JobDone, now: float) -> None:
-        """A job has opened a stream, or has failed to."""
-        opening, self._opening = event.outcome, event.outcome
-        if isinstance(opening, Response):
-            if opening.is_stream:
-                self._state.opened(event.job, now)
-            else:
-                self._state.refused(event.job, f"{opening.status_code} without an event stream", now)
-        elif isinstance(opening, Stop):
-            error = opening.error
-            if isinstance(error, AuthenticationError):
-                self._trouble = error
-            if isinstance(error, APIStatusError) and error.status_code in _NO_STREAM:
-                self._state.refused(event.job, str(error), now)
-            else:
-                wait = error.retry_after if isinstance(error, APIStatusError) else None
-                self._state.failed(event.job, str(error), now, wait)
-        else:
-            self._state.failed(event.job, str(opening), now)
-            raise opening
-
-    def _take_look(self, outcome: Page | BaseException, now: float) -> None:
-        """A page of the list has come, or could not be had."""
-        if isinstance(outcome, Page):
-            try:
-                self._saw(self._state.page(outcome.messages, outcome.next_cursor, now))
-            except EndlessListError as error:
-                self._state.unreadable(now)
-                logger.warning("list: %s; looking again later", error)
-        elif isinstance(outcome, BadRequestError | NotFoundError) and self._state.page_refused(now):
-            logger.debug("list: the server does not take a message's id as a cursor just now; reading from an end")
-        else:
-            self._state.unreadable(now)
-            if not isinstance(outcome, FeatherError):
-                raise outcome
-            if isinstance(outcome, LASTING) and not self._state.is_open:
-                self._trouble = outcome
-            else:
-                logger.warning("list: %s; looking again later", outcome)
-
-    def _raise_trouble(self) -> None:
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise trouble
-
-    def _saw(self, messages: list[Message]) -> None:
-        if messages:
-            self._settings.ledger.saw(self._listing.thread_id, messages, self._settings.clock())
+        notice = yield from Receive(max(0.0, until - self._settings.clock()))
+        self._state.streams.listened(self._settings.clock())
+        if notice is not None:
+            self._intake.take_in(notice)
 
     # Who may do what.
 
     def _check_opened(self) -> None:
         if not self._opened:
-            raise UsageError(
-                "this conversation is not open",
-                hint="Use it within its `with` block: with thread.conversation() as chat: …",
-            )
+            raise UsageError("this conversation is not open", hint=_HINTS["conversation"])
 
     def _check_open(self) -> None:
         self._check_opened()
-        if self._closed is not None:
-            raise self._not_open(self._closed)
+        if self._intake.closed is not None:
+            raise self._not_open(self._intake.closed)
 
     def _not_open(self, closed: Closed, when: str = "") -> UsageError:
         thread_id = self._listing.thread_id
-        told = {
+        what = {
             "client": "this client was closed",
             "thread": f"thread {thread_id} was closed by this program",
-            "process": "this conversation is another process's: it was open when this one was forked",
+            "process": "this conversation belongs to another process: it was open when this process was forked",
         }
-        return UsageError(told.get(closed.what, "this conversation was closed") + when, hint=_OPEN[closed.what])
+        return UsageError(what.get(closed.what, "this conversation was closed") + when, hint=_HINTS[closed.what])
 
     def _check_waiting(self, own: Own | None) -> None:
-        """Raise, where the conversation was closed under somebody who waits for a reply."""
-        if self._closed is None:
+        """Raise if the conversation was closed while somebody waits for a reply."""
+        if self._intake.closed is None:
             return
-        error = self._not_open(self._closed, " during ask()")
+        error = self._not_open(self._intake.closed, " during ask()")
         if own is not None:
             error.__notes__ = [_accepted(own)]
         error.delivered = own is not None
@@ -424,17 +298,17 @@ class ConversationFlow:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One at a time: a message is handed out once, and of two who wait for it neither could rely on it."""
-        reader = self._reader
-        if not reader.acquire(blocking=False):
+        """Only one at a time: each message is returned once, so two waiting callers could not rely on it."""
+        reading = self._reading
+        if not reading.acquire(blocking=False):
             raise UsageError(
                 "this conversation is being read elsewhere",
-                hint="Read it in one thread or task; send() may be called from any.",
+                hint="Read it in one thread or task. Any thread or task may call send().",
             )
         try:
             yield
         finally:
-            reader.release()
+            reading.release()
 
 
 def _accepted(own: Own) -> str:

@@ -1,6 +1,6 @@
-"""What a thread can do, each as a flow: the request from the generated code, the reading of its answer from us.
+"""What can be done with a thread, each as a flow. The generated code makes the request; the response is read here.
 
-Generated code is imported by whatever needs it, when it is first called.
+Generated code is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from featherhq import _arguments
+from featherhq import _validation
 from featherhq._core.attempts import attempts, call
 from featherhq._core.bodies import SHOWN
 from featherhq._core.effects import Announce, Closed
+from featherhq._core.events import OthersLeftOut
 from featherhq._core.pagination import EndlessListError
-from featherhq._core.retry import LONGEST_ATTEMPT, Deadline, Retry, Stop
-from featherhq._log import logger
+from featherhq._core.retry import POLICY, Deadline, Retry, Stop
 from featherhq.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError, UsageError
 from featherhq.models import Message, is_of, read_id, read_message
 
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 
     from featherhq_api.models import Thread as ThreadDetails
 
-    from featherhq._core.effects import Flow, Response
-    from featherhq._core.limit import Urgency
+    from featherhq._core.effects import Flow
     from featherhq._core.pagination import History
+    from featherhq._core.rate_limit import Urgency
+    from featherhq._core.responses import Response
     from featherhq._settings import Settings
 
-# Of a client's timeout, what the opening of a stream may take from the moment on at which the rate limit lets it out.
+# To open a stream may take this part of the client's timeout, after the rate limit has let the request through.
 _OPENING_PART: Final = 0.95
 
 LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError, UsageError)
-"""Errors that another look will not mend."""
+"""Errors that another scan would meet again."""
 
 
 @frozen
 class Page:
-    """A page of history, in the server's order."""
+    """A page of the list of messages, in the server's order."""
 
     messages: list[Message]
     next_cursor: str | None
@@ -49,7 +50,7 @@ class Page:
 
 @frozen
 class Listing:
-    """What to list of a thread: checked once, for all of its pages."""
+    """What to list of a thread. Checked once for all its pages."""
 
     thread_id: str
     direction: str | None = None
@@ -58,30 +59,30 @@ class Listing:
 
     @classmethod
     def read(cls, thread_id: str, direction: object, status: object, page_size: object) -> Listing:
-        """A listing from a caller's arguments.
+        """A listing from the caller's arguments.
 
         Raises:
-            InvalidArgumentError: one is not what the contract takes.
+            InvalidArgumentError: an argument is invalid.
         """
         from featherhq_api.models import ListMessagesDirection, ListMessagesStatus
 
         return cls(
             thread_id,
-            _arguments.choice("direction", direction, tuple(ListMessagesDirection)),
-            _arguments.choice("status", status, tuple(ListMessagesStatus)),
-            _arguments.page_size(page_size),
+            _validation.choice("direction", direction, tuple(ListMessagesDirection)),
+            _validation.choice("status", status, tuple(ListMessagesStatus)),
+            _validation.page_size(page_size),
         )
 
 
 def create_thread(
     settings: Settings, agent_id: object, metadata: object, variables: object
 ) -> Flow[tuple[str, ThreadDetails]]:
-    """Make a web chat thread; its id and what Feather says of it."""
+    """Make a web chat thread. Returns its id, and its details."""
     from featherhq_api.api.threads import create_thread as api
     from featherhq_api.models import CreateThreadBody
 
     given = {
-        "agentId": _arguments.identifier("agent_id", agent_id),
+        "agentId": _validation.identifier("agent_id", agent_id),
         **_maps(metadata, variables),
     }
     request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
@@ -89,12 +90,12 @@ def create_thread(
     details = _thread(response)
     thread_id = read_id(details.id)
     if thread_id is None or not thread_id.strip("."):
-        raise response.not_as_promised("a thread without an id that can be one")
+        raise response.not_as_promised("a thread without a valid id")
     return thread_id, details
 
 
 def get_thread(settings: Settings, thread_id: str) -> Flow[ThreadDetails]:
-    """What Feather says of a thread."""
+    """The details of a thread."""
     from featherhq_api.api.threads import get_thread as api
 
     return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
@@ -110,11 +111,11 @@ def update_thread(settings: Settings, thread_id: str, metadata: object, variable
 
 
 def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[ThreadDetails]:
-    """Close a thread, and tell this client's conversations in it."""
+    """Close a thread, and end the conversations that this client has in it."""
     from featherhq_api.api.threads import close_thread as api
     from featherhq_api.models import CloseThreadBody
 
-    checked = _arguments.optional_text("reason", reason)
+    checked = _validation.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
     details = yield from _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
     yield from Announce(thread_id, Closed("thread"))
@@ -127,18 +128,18 @@ def list_messages(
     """A page of a thread's messages.
 
     Raises:
-        ResponseDecodeError: one has no id or no text, or there is no list at all.
+        ResponseDecodeError: a message has no id or no text, or there is no list.
     """
-    return _page((yield from call(settings, _list_request(listing, cursor), deadline, urgency)), listing)
+    return _page(settings, (yield from call(settings, _list_request(listing, cursor), deadline, urgency)), listing)
 
 
 def next_messages(settings: Settings, listing: Listing, history: History) -> Flow[list[Message]]:
-    """The next messages of a whole history, from as many pages as it takes; none where it is over.
+    """The next messages of a whole history, from as many pages as needed; none if it is over.
 
-    Each page has the client's timeout; but those that bring nothing new have one together.
+    Each page has the client's timeout. Pages that bring nothing new share one timeout.
 
     Raises:
-        ResponseDecodeError: as `list_messages`, or there is no end to pages that bring nothing new.
+        ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
     """
     ready: list[Message] = []
     deadline = settings.deadline(None)
@@ -156,15 +157,15 @@ def next_messages(settings: Settings, listing: Listing, history: History) -> Flo
     return ready
 
 
-def look(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
-    """As `list_messages`, once, in the background: however long it waits in the line of the rate limit."""
+def scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
+    """As `list_messages`, once and in the background. It may wait in the queue of the rate limit for any time."""
     request = _list_request(listing, cursor)
     retry = Retry("GET", settings.base_url + request["url"], 0, Deadline(math.inf), settings.random)
-    retry.seconds = LONGEST_ATTEMPT
+    retry.seconds = POLICY.longest_attempt
     result = yield from attempts(settings, request, retry.deadline, urgency=urgency, retry=retry)
     if isinstance(result, Stop):
         raise result.error
-    return _page(result, listing)
+    return _page(settings, result, listing)
 
 
 def _list_request(listing: Listing, cursor: str | None) -> dict[str, Any]:
@@ -181,14 +182,17 @@ def _list_request(listing: Listing, cursor: str | None) -> dict[str, Any]:
     )
 
 
-def _page(response: Response, listing: Listing) -> Page:
-    page = _read_page(response, listing)
+def _page(settings: Settings, response: Response, listing: Listing) -> Page:
+    page = _read_page(response)
     if isinstance(page, str):
         raise response.not_as_promised(page)
-    return page
+    kept = [message for message in page.messages if is_of(message, listing.thread_id)]
+    if len(kept) < len(page.messages):
+        settings.listen(OthersLeftOut("list", len(page.messages) - len(kept)))
+    return evolve(page, messages=kept)
 
 
-def _read_page(response: Response, listing: Listing) -> Page | str:
+def _read_page(response: Response) -> Page | str:
     """A page, or what is wrong with it."""
     thread = _inside(response, "thread")
     listed = thread.get("messages")
@@ -201,14 +205,10 @@ def _read_page(response: Response, listing: Listing) -> Page | str:
     cursor = pagination.get("nextCursor") if isinstance(pagination, Mapping) else None
     following = read_id(cursor)
     if following is None and isinstance(cursor, str) and cursor:
-        return "a cursor that none can be: too long, or not printable"
-    theirs = cast("list[Message]", messages)
-    kept = [message for message in theirs if is_of(message, listing.thread_id)]
-    if len(kept) < len(theirs):
-        logger.warning("list: left out %d messages of other threads", len(theirs) - len(kept))
-    # For errors; all of it may be much.
+        return "an invalid cursor: too long, or not printable"
+    # Errors show only the beginning of it, and all of it may be much.
     response.content = response.content[:SHOWN]
-    return Page(kept, following, response)
+    return Page(cast("list[Message]", messages), following, response)
 
 
 def open_stream(
@@ -221,7 +221,7 @@ def open_stream(
         thread_id: The thread's id.
         urgency: How urgent it is.
         max_retries: Attempts after the first.
-        seconds: How long it may take once the rate limit has let it out; by default, a little less than a call.
+        seconds: How long it may take after the rate limit has let it through. Default: a little less than a call.
     """
     from featherhq_api.api.threads import stream_messages as api
 
@@ -233,8 +233,8 @@ def open_stream(
 
 def _maps(metadata: object, variables: object) -> dict[str, Any]:
     checked = {
-        "metadata": _arguments.string_map("metadata", metadata),
-        "variables": _arguments.string_map("variables", variables),
+        "metadata": _validation.string_map("metadata", metadata),
+        "variables": _validation.string_map("variables", variables),
     }
     return {name: value for name, value in checked.items() if value is not None}
 
@@ -244,7 +244,7 @@ def _details(settings: Settings, thread_id: str, request: dict[str, Any]) -> Flo
     details = _thread(response)
     theirs = details.id
     if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
-        raise response.not_as_promised("another thread than the one that was asked for")
+        raise response.not_as_promised("another thread than the requested one")
     return details
 
 
@@ -257,10 +257,10 @@ def _thread(response: Response) -> ThreadDetails:
 
 
 def _inside(response: Response, name: str) -> dict[str, Any]:
-    """The object that an answer holds under a name.
+    """The object that a response holds under a name.
 
     Raises:
-        ResponseDecodeError: it holds none.
+        ResponseDecodeError: there is no such object.
     """
     inner = _object_in(response.data(), name)
     if inner is None:
@@ -269,11 +269,11 @@ def _inside(response: Response, name: str) -> dict[str, Any]:
 
 
 def _object_in(data: object, name: str) -> dict[str, Any] | None:
-    # A function of its own: what the server said stands in no local variable where an error is made.
+    # A function of its own, so that no local variable holds the server's data where an error is raised.
     inner = data.get(name) if isinstance(data, dict) else None
     return inner if isinstance(inner, dict) else None
 
 
 def in_path(thread_id: str) -> UUID:
-    # The generated code asks for a UUID and makes a string of it; ids that Feather gave us are taken as they are.
+    # The generated code wants a UUID and makes a string from it. Ids that Feather gave us are used as they are.
     return cast("UUID", thread_id)

@@ -82,7 +82,7 @@ class HistoryScan:
         # Two messages of the list's first page, to find out whether ids serve as cursors.
         self._probe: Anchor | None = None
         self._probing = False
-        self._begun_anew = 0
+        self._begun_again = 0
         self._experience = experience
         self._ranks = ranks or {}
         self._before = before
@@ -174,13 +174,13 @@ class HistoryScan:
         return False
 
     @property
-    def may_begin_anew(self) -> bool:
+    def may_begin_again(self) -> bool:
         """Whether the list may be read from its end, where the cursor to ask for next is not taken."""
-        return self.cursor is not None and self._begun_anew < _ANEW
+        return self.cursor is not None and self._begun_again < _ANEW
 
     def refused(self) -> None:
         """The guess was wrong, or the message of a cursor is gone: read the list from its end."""
-        self._begun_anew += 1
+        self._begun_again += 1
         self._anchor, self.from_anchor, self._probing = None, False, False
         self._clear()
         self._pages = Pages()

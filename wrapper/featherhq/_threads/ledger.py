@@ -99,7 +99,7 @@ class SendLedger:
         self._open: dict[Sending, None] = {}
         self._known: dict[str, dict[str, _Known]] = {}
         # The same once more, in the order in which it came to be known, for forgetting it.
-        self._line: deque[_Known] = deque()
+        self._by_age: deque[_Known] = deque()
         _forks.renew(self)
 
     def forked(self) -> None:
@@ -213,10 +213,10 @@ class SendLedger:
 
     def _learn(self, known: _Known) -> None:
         self._known.setdefault(known.thread_id, {})[known.message_id] = known
-        self._line.append(known)
+        self._by_age.append(known)
         oldest = next((sending.began for sending in self._open), known.since) - _REMEMBERED
-        while self._line[0].since < oldest or len(self._line) > _MOST_REMEMBERED:
-            old = self._line.popleft()
+        while self._by_age[0].since < oldest or len(self._by_age) > _MOST_REMEMBERED:
+            old = self._by_age.popleft()
             messages = self._known.get(old.thread_id, {})
             # It may have become known once more, as some call's own.
             if messages.get(old.message_id) is old:

@@ -8,12 +8,12 @@ from featherhq._core.bodies import read_json
 from featherhq.models import INBOUND, Message, read_message
 
 if TYPE_CHECKING:
-    from featherhq._core.sse import Event
+    from featherhq._core.sse import StreamEvent
 
 _ENVELOPES: Final = ("message", "data")
 
 
-def agent_message(event: Event) -> Message | None:
+def agent_message(event: StreamEvent) -> Message | None:
     """The agent's message that an event carries, or `None` for anything else.
 
     The vendor's page does not say what an event's data holds, so a message is read bare or in an envelope

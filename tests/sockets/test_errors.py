@@ -1,0 +1,308 @@
+"""Whatever the server answers, one of our errors comes out, and it says what happened."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import featherhq
+import pytest
+from conftest import AGENT_ID, THREAD_ID, Kind, count
+from featherhq import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DeliveryUnknownError,
+    FeatherError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ReplyTimeoutError,
+    ResponseDecodeError,
+    ServerError,
+)
+from featherhq._core.responses import Response
+from featherhq.sandbox import Body, CutBefore, Html, Sandbox, Status
+from featherhq_api.api.threads import create_thread, get_thread
+from featherhq_api.models import CreateThreadBody
+
+CLASSES = {
+    301: APIStatusError,
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: APIStatusError,
+    409: ConflictError,
+    418: APIStatusError,
+    422: APIStatusError,
+    429: RateLimitError,
+    500: ServerError,
+    502: ServerError,
+    503: ServerError,
+    522: ServerError,
+    599: ServerError,
+}
+UNKNOWN = {408, 500, 502, 503, 522}
+CONTRACT = b'{"status": 0, "message": "So it is", "code": "SO_IT_IS", "success": false}'
+BODIES = {
+    "contract": CONTRACT,
+    "empty": b"",
+    "html": b"<html><body>Bad gateway</body></html>",
+    "truncated": CONTRACT[:30],
+    "list": b"[1, 2]",
+}
+
+
+@pytest.mark.parametrize("status", CLASSES)
+def test_each_status_with_each_body_is_its_own_error(
+    kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, status: int
+) -> None:
+    """The class, status, code, message, request id and attempts are right, for our calls and generated ones."""
+    client = connect(max_retries=0)
+    for body, content in BODIES.items():
+        sandbox.inject("*", Status(status, headers={"X-Request-Id": "r-1"}, body=content), 4)
+        _each_call_raises_its_own_error(kind, client, status, body)
+
+
+def _each_call_raises_its_own_error(kind: Kind, client: Any, status: int, body: str) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: client.threads.get(THREAD_ID),
+        lambda: client.threads.create(AGENT_ID),
+        lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
+        lambda: kind.generated(
+            create_thread, client=client.api, body=CreateThreadBody.from_dict({"agentId": AGENT_ID})
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(APIStatusError) as caught:
+            call()
+        error = caught.value
+        assert type(error) is CLASSES[status]
+        assert error.status_code == status
+        assert error.code == ("SO_IT_IS" if body == "contract" else None)
+        assert (error.message == "So it is") == (body == "contract")
+        assert error.message
+        assert error.request_id
+        assert error.attempts == 1
+        assert error.delivered is (None if status in UNKNOWN else False)
+        assert error.body == (json.loads(BODIES[body]) if body in {"contract", "list"} else BODIES[body].decode())
+        assert str(status) in str(error)
+        assert "\n" not in str(error)
+        assert error.__notes__
+
+
+@pytest.mark.parametrize("status", sorted(set(CLASSES) - UNKNOWN))
+def test_a_send_that_is_refused_raises_what_it_was(thread: Any, sandbox: Sandbox, status: int) -> None:
+    """What says that nothing was done is its own error, and is not repeated, but for 429, which is as long as there is
+    time.
+    """
+    sandbox.inject("sendMessage", Status(status, body=CONTRACT), 99)
+    with pytest.raises(CLASSES[status]) as caught:
+        thread.send("hello", timeout=3)
+    assert caught.value.delivered is False
+    sent = count(sandbox, "sendMessage")
+    assert sent == 3 if status == 429 else sent == 1
+    assert caught.value.attempts == sent
+
+
+SUCCESSES = {
+    "empty": b"",
+    "html": b"<html></html>",
+    "truncated": b'{"thread": {"id": ',
+    "list": b"[]",
+    "null": b"null",
+    "string": b'"yes"',
+}
+
+
+@pytest.mark.parametrize("body", SUCCESSES)
+def test_a_success_that_cannot_be_read_is_a_decode_error(
+    kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, body: str
+) -> None:
+    """Neither our calls nor generated ones let a JSONDecodeError, KeyError or TypeError out; the body is attached. (A
+    message that was sent is looked for instead: see test_send.)
+    """
+    client = connect()
+    sandbox.inject("*", Body(SUCCESSES[body]), 6)
+    thread = client.thread(THREAD_ID)
+    calls: list[Callable[[], Any]] = [
+        lambda: client.threads.get(THREAD_ID),
+        lambda: client.threads.create(AGENT_ID),
+        lambda: list(thread.messages()),
+        lambda: kind.generated(get_thread, THREAD_ID, client=client.api),
+        lambda: kind.generated(
+            create_thread, client=client.api, body=CreateThreadBody.from_dict({"agentId": AGENT_ID})
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(ResponseDecodeError) as caught:
+            call()
+        assert caught.value.status_code == 200
+        assert caught.value.attempts == 1
+        shown = SUCCESSES[body].decode()
+        assert caught.value.body == (json.loads(shown) if body in {"list", "null", "string"} else shown)
+
+
+def test_what_a_call_needs_and_is_not_there_is_a_decode_error(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """A thread without id, a list without messages, a message without text."""
+    client = connect()
+    thread = client.thread(THREAD_ID)
+    no_text = b'{"thread": {"messages": [{"id": "m1", "messageBody": null}]}}'
+    cases: list[tuple[bytes, Callable[[], Any]]] = [
+        (b'{"thread": {}}', lambda: client.threads.create(AGENT_ID)),
+        (b'{"thread": {"id": ".."}}', lambda: client.threads.create(AGENT_ID)),
+        (b'{"thread": null}', lambda: client.threads.get(THREAD_ID)),
+        (b'{"thread": {"messages": null}}', lambda: list(thread.messages())),
+        (no_text, lambda: list(thread.messages())),
+    ]
+    for body, call in cases:
+        sandbox.inject("*", Body(body))
+        with pytest.raises(ResponseDecodeError) as caught:
+            call()
+        assert caught.value.body == json.loads(body)
+
+
+def test_odd_successes_are_read(connect: Callable[..., Any], sandbox: Sandbox, kind: Kind) -> None:
+    """Nulls, missing and new fields, new enum values, wrong types inside, and a status such as 202 break nothing."""
+    client = connect()
+    thread = client.thread(THREAD_ID)
+    sandbox.inject("sendMessage", Body(b'{"messageId": "m-1", "brand": "new", "status": null}', code=202))
+    sent = thread.send("hello")
+    assert (sent.message_id, sent.status, sent.window_expires_in) == ("m-1", None, None)
+    assert (sent.thread_id, sent.reconciled) == (THREAD_ID, False)
+
+    odd = b'{"thread": {"id": null, "agentDetails": 7, "metadata": [], "isActive": "perhaps", "new": {"a": 1}}}'
+    sandbox.inject("getThread", Body(odd), 2)
+    details = client.threads.get(THREAD_ID).details
+    assert details.agent_details == 7
+    assert details["new"] == {"a": 1}
+    assert kind.generated(get_thread, THREAD_ID, client=client.api).parsed.thread.id is None
+
+    message = {"id": 7, "messageBody": "hi", "direction": "SIDEWAYS", "status": "NEW", "createdAt": 5}
+    listed = {"thread": {"messages": [message], "pagination": None}}
+    sandbox.inject("listMessages", Body(json.dumps(listed).encode()))
+    (read,) = thread.messages()
+    assert (read.id, read.text, read.direction, read.status, read.created_at) == ("7", "hi", "SIDEWAYS", "NEW", None)
+    assert read.raw == message
+
+
+def test_objects_and_arrays_are_not_taken_for_one_another() -> None:
+    """What generated code does with a top level of the wrong shape is our error and not a bare TypeError."""
+    array: Any = Response(200, {}, b"[[1, 2]]").json()
+    thing: Any = Response(200, {}, b'{"ab": 1}').json()
+    assert list(array) == [[1, 2]]
+    assert dict(thing) == {"ab": 1}
+    with pytest.raises(ResponseDecodeError, match="array where the contract has an object"):
+        dict(array)
+    with pytest.raises(ResponseDecodeError, match="object where the contract has an array"):
+        list(thing)
+
+
+def test_a_refused_connection_is_repeated_and_then_told(kind: Kind, dead_url: str) -> None:
+    """Nothing reached the server, so even a message is tried again; then the error says how often."""
+    client = kind.client(base_url=dead_url, max_retries=1)
+    calls: list[Callable[[], Any]] = [
+        lambda: client.thread(THREAD_ID).send("hello"),
+        lambda: client.threads.get(THREAD_ID),
+    ]
+    for call in calls:
+        with pytest.raises(APIConnectionError, match="could not connect") as caught:
+            call()
+        assert caught.value.attempts == 2
+        assert not isinstance(caught.value, APITimeoutError)
+        assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+        assert "base_url" in caught.value.__notes__[0]
+
+
+def test_no_error_holds_the_key(kind: Kind, sandbox: Sandbox) -> None:
+    """Not even where the server echoes it: not in the message, body, headers, notes, or anywhere in a pickle."""
+    key = "very-secret-key"
+    client = kind.client(key, base_url=sandbox.url, max_retries=0)
+    echo = json.dumps({"message": f"no such key {key}", "code": key}).encode()
+    faults: list[Any] = [Status(401, headers={"X-Echo": key}, body=echo), Body(b"<p>" + key.encode()), CutBefore()]
+    calls: list[Callable[[], Any]] = [
+        lambda: client.threads.get(THREAD_ID),
+        lambda: client.thread(THREAD_ID).send("hello", timeout=0.5),
+    ]
+    for fault, call in product(faults, calls):
+        sandbox.forget_faults()
+        sandbox.inject("*", fault, 99)
+        with pytest.raises(FeatherError) as caught:
+            call()
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert key.encode() not in pickle.dumps((error, error.__dict__))
+            assert key not in f"{error!r}{error}{vars(error)}"
+            assert "httpx" not in type(error).__module__
+            error = error.__cause__ or error.__context__
+    assert key not in repr(client.api)
+    assert key not in repr(client)
+
+
+def test_every_error_survives_pickling_with_its_note() -> None:
+    """A worker can hand any of them to its parent process."""
+    told: dict[str, Any] = {"method": "POST", "url": "https://x/y", "attempts": 2, "hint": "Do this."}
+    status: dict[str, Any] = {
+        "status_code": 404,
+        "code": "NOT_FOUND",
+        "server_message": "Not found",
+        "request_id": "r",
+        "body": {},
+        "headers": {"a": "b"},
+        "retry_after": 1.5,
+    }
+    errors: list[FeatherError] = [
+        NotFoundError("gone", **status, **told),
+        ResponseDecodeError("odd", status_code=200, body="x", **told),
+        DeliveryUnknownError("lost", thread_id="t", text="hello", **told),
+        ReplyTimeoutError("late", thread_id="t", message_id="m", **told),
+        APITimeoutError("late", **told),
+        featherhq.InvalidArgumentError("bad", **told),
+        featherhq.ConfigurationError("bad", **told),
+    ]
+    errors[0].delivered, errors[1].delivered = False, True
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert type(again) is type(error)
+        assert again.args == error.args
+        assert vars(again) == vars(error)
+        assert again.__notes__ == ["Do this."]
+        assert again.delivered is error.delivered
+    assert [error.delivered for error in errors[2:]] == [None, True, None, False, False]
+    assert isinstance(errors[3], TimeoutError)
+    assert isinstance(errors[4], TimeoutError)
+    assert isinstance(errors[5], ValueError)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    """Each class stands there, under its base."""
+    from featherhq import errors  # noqa: PLC0415 - for its docstring
+
+    path: dict[int, type] = {}
+    for line in (errors.__doc__ or "").splitlines():
+        name = line.strip("│├└─ ").partition(" ")[0]
+        if not name.endswith("Error") or not line.startswith("    "):
+            continue
+        depth = (len(line) - len(line.lstrip("│├└─ "))) // 4
+        path[depth] = getattr(featherhq, name)
+        if depth > 1:
+            assert path[depth].__bases__[0] is path[depth - 1], name
+
+
+def test_an_html_page_in_place_of_an_answer(thread: Any, sandbox: Sandbox) -> None:
+    """A proxy's page of HTML is a ServerError with the page as its body; with a 200 it is a decode error."""
+    sandbox.inject("getThread", Html(504), 3)
+    with pytest.raises(ServerError, match="504") as caught:
+        thread.refresh()
+    assert caught.value.attempts == 3
+    assert "<html>" in str(caught.value.body)
+    sandbox.inject("getThread", Html(200))
+    with pytest.raises(ResponseDecodeError):
+        thread.refresh()

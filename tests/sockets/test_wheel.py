@@ -1,0 +1,48 @@
+"""The wheel, in an environment where there is nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+BARE = """
+import importlib.util
+import featherhq, featherhq_api
+for extra in ("starlette", "uvicorn", "jsonschema"):
+    assert importlib.util.find_spec(extra) is None, extra
+try:
+    import featherhq.sandbox
+except ImportError as error:
+    assert "featherhq[sandbox]" in str(error), error
+else:
+    raise AssertionError("the sandbox needs its extra")
+"""
+
+
+def test_the_wheel(tmp_path: Path) -> None:
+    """It has both packages, typed; it imports without its extras, and holds a conversation with them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*line: str) -> str:
+        ran = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"featherhq/py.typed", "featherhq_api/py.typed", "featherhq_api/openapi.json"} <= names
+    assert {name.split("/")[0] for name in names} == {"featherhq", "featherhq_api", wheel.name[:15] + ".dist-info"}
+
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = str(tmp_path / "empty/bin/python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, str(wheel))
+    run(python, "-W", "error", "-c", BARE)
+    run(*pip, f"{wheel}[sandbox]")
+    assert "Order 1042" in run(python, "-W", "error", str(ROOT / "examples/demo.py"))

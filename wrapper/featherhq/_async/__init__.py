@@ -1,0 +1,1 @@
+"""The asynchronous classes. `make generate` makes the synchronous ones, `_sync`, from them."""

@@ -1,0 +1,192 @@
+"""The threads of a client, and what can be done with one. They decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from featherhq import _validation
+from featherhq._async.conversation import AsyncConversation
+from featherhq._core.pagination import History
+from featherhq._lazy import Lazy
+from featherhq._resource import Resource
+from featherhq._settings import DEFAULT_PAGE_SIZE, Settings
+from featherhq._threads import flows
+from featherhq._threads.flows import Listing
+from featherhq._threads.send import send
+from featherhq.models import Message, SentMessage
+
+if TYPE_CHECKING:
+    from featherhq_api import models
+
+    from featherhq._http import task_runner
+    from featherhq._threads import conversation
+else:
+    # Imported by what needs them, and by whoever asks what the annotations mean.
+    models = Lazy("featherhq_api.models")
+    task_runner, conversation = Lazy("featherhq._http.task_runner"), Lazy("featherhq._threads.conversation")
+
+
+class AsyncThreads(Resource):
+    """Makes threads and finds them."""
+
+    def __init__(self, settings: Settings, runner: task_runner.TaskRunner) -> None:
+        self._settings = settings
+        self._runner = runner
+
+    async def create(
+        self,
+        agent_id: str | UUID,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> AsyncThread:
+        """Make a web chat thread with an agent.
+
+        Args:
+            agent_id: The agent's id, a UUID.
+            metadata: Strings by their names, or `None`.
+            variables: Strings by their names, or `None`.
+
+        Raises:
+            InvalidArgumentError: the id is not a UUID, or a value is not a string.
+            FeatherError: Feather did not make the thread (`delivered` is `False`), or the outcome is unknown (`None`).
+                A thread that was made twice costs no more than an empty thread.
+        """
+        flow = flows.create_thread(self._settings, agent_id, metadata, variables)
+        thread_id, details = await self._runner.run(flow)
+        return AsyncThread(self._settings, self._runner, thread_id, details)
+
+    async def get(self, thread_id: str | UUID) -> AsyncThread:
+        """A thread with its `details`.
+
+        Raises:
+            InvalidArgumentError: the id is not a UUID.
+            FeatherError: Feather did not return the thread.
+        """
+        checked = _validation.identifier("thread_id", thread_id)
+        return await AsyncThread(self._settings, self._runner, checked).refresh()
+
+
+class AsyncThread(Resource):
+    """A web chat thread.
+
+    Attributes:
+        id: Its id.
+        details: The generated model of Feather's last answer about the thread, or `None` before the first answer.
+    """
+
+    def __init__(
+        self, settings: Settings, runner: task_runner.TaskRunner, thread_id: str, details: models.Thread | None = None
+    ) -> None:
+        self._settings = settings
+        self._runner = runner
+        self.id = thread_id
+        self.details = details
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+    async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+        """Send a user's message, at most once. Returns when Feather has accepted it.
+
+        Args:
+            text: The message, with one character at least.
+            timeout: Seconds in all. Default: the client's own.
+
+        Raises:
+            InvalidArgumentError: the message is empty or is not a string. Nothing was sent.
+            DeliveryUnknownError: the message may or may not have arrived. The note says whether the thread was read.
+            FeatherError: the message has not arrived: `delivered` is `False`.
+        """
+        deadline = self._settings.deadline(timeout)
+        return (await self._runner.run(send(self._settings, self.id, text, deadline))).receipt
+
+    async def ask(self, text: str, *, timeout: float | None = None) -> Message:
+        """Send a user's message and wait for the agent's first message after it.
+
+        Args:
+            text: The message, with one character at least.
+            timeout: Seconds for both, in all. Default: the client's own.
+
+        Raises:
+            ReplyTimeoutError: Feather accepted the message, and no reply came in time.
+            FeatherError: as in `send`.
+        """
+        deadline = self._settings.deadline(timeout)
+        async with self._runner.mailbox(self.id) as mailbox:
+            flow = conversation.ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+            return await self._runner.run(flow, mailbox)
+
+    def conversation(self) -> AsyncConversation:
+        """A conversation over one live connection, for the time of an `async with` block.
+
+        async with thread.conversation() as chat:
+            await chat.send("And when will it arrive?")
+            async for message in chat:
+                ...
+        """
+        return AsyncConversation(self._settings, self._runner, self.id)
+
+    def messages(
+        self,
+        *,
+        direction: str | None = None,
+        status: str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+    ) -> AsyncIterator[Message]:
+        """Every message of the thread, oldest first. Pages are fetched when they are needed.
+
+        Args:
+            direction: `"INBOUND"` for the user's messages only, `"OUTBOUND"` for the agent's only.
+            status: Only messages with this status, such as `"FAILED"`.
+            page_size: Messages per request, 1 to 100. Each request has the client's timeout.
+
+        Raises:
+            InvalidArgumentError: an argument is invalid.
+            ResponseDecodeError: a message has no id or no text.
+            FeatherError: Feather did not return them.
+        """
+        return self._pages(Listing.read(self.id, direction, status, page_size))
+
+    async def _pages(self, listing: Listing) -> AsyncIterator[Message]:
+        history = History()
+        while not history.is_over:
+            for message in await self._runner.run(flows.next_messages(self._settings, listing, history)):
+                yield message
+
+    async def update(
+        self,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Merge metadata and variables into the thread, and refresh `details`.
+
+        Raises:
+            InvalidArgumentError: a value is not a string.
+            FeatherError: Feather did not update the thread.
+        """
+        flow = flows.update_thread(self._settings, self.id, metadata, variables)
+        self.details = await self._runner.run(flow)
+        return self
+
+    async def close(self, reason: str | None = None) -> Self:
+        """Close the thread, and refresh `details`.
+
+        Raises:
+            InvalidArgumentError: the reason is not a string.
+            FeatherError: Feather did not close the thread.
+        """
+        self.details = await self._runner.run(flows.close_thread(self._settings, self.id, reason))
+        return self
+
+    async def refresh(self) -> Self:
+        """Fetch `details` again.
+
+        Raises:
+            FeatherError: Feather did not return them.
+        """
+        self.details = await self._runner.run(flows.get_thread(self._settings, self.id))
+        return self

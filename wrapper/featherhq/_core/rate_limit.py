@@ -1,0 +1,351 @@
+"""The rate limit of a client: a queue by urgency, and a window of one second.
+
+Servers count requests in different ways: by a token bucket, by a sliding window, or by fixed windows of one second. A
+client that keeps to a sliding window keeps to all three. So this counts a sliding window: in any second, at most one
+second's worth of requests. A server counts a request when it arrives, which is some time after it left. So a request
+counts from the moment it leaves until one second after its response, or until two seconds later without one.
+
+A request that wants a slot joins the queue and asks. The first request of the most urgent class learns how long to
+wait. All others wait until they are woken. Pure except for its lock: the caller tells the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from enum import IntEnum
+from operator import itemgetter
+from threading import RLock
+from typing import Final
+
+from attrs import define, field
+
+from featherhq import _forks
+
+# Seconds: slightly more than a server's second, because clocks differ.
+_WINDOW: Final = 1.002
+# Seconds after which a request has arrived for certain, even without a response.
+_LONGEST_TRIP: Final = 1.0
+# A window with no more than so many slots leaves none free.
+_FEW: Final = 3
+# The weight of each new response in the average time of a round trip.
+_LEARNED: Final = 1 / 8
+# After a refusal (429) the pace is halved, but at most once per second, because refusals come in groups. It grows back
+# by a twentieth of the rate per second. So processes that share a key come to share its rate.
+_SLOWER: Final = 1 / 2
+_ONE_GROUP: Final = 1.0
+_FASTER: Final = 1 / 20
+_SLOWEST: Final = 1 / 50
+# Seconds that one `Retry-After` may stop all requests. Then one is tried, in case the value was wrong.
+_LONGEST_HOLD: Final = 10.0
+# Seconds. A request that is not first is woken when it is. It asks again after this time in any case.
+_LONGEST_WAIT: Final = 60.0
+# Seconds. A check takes only spare slots. After this time it queues with the reopenings, in case no slot is ever spare.
+_LONGEST_SPARE_WAIT: Final = 30.0
+
+
+class Priority(IntEnum):
+    """How urgent a request is. A lower number goes first."""
+
+    RECONCILE = 0
+    """Somebody waits, and it is not known whether a message has arrived."""
+    NOW = 1
+    """Somebody waits for this response."""
+    OWED = 2
+    """A conversation with an unanswered message needs it."""
+    REOPEN = 3
+    """A conversation in which nobody waits opens its stream."""
+    CHECK = 4
+    """A check. It takes only spare slots."""
+    RENEW = 5
+    """The next stream is opened before the last one ends. It takes only spare slots, however long it waits."""
+
+
+# Requests for which nobody waits are spread evenly. If the window has more than a few slots, they leave one free. So a
+# request for which somebody waits soon gets a slot.
+_SPREAD: Final = frozenset({Priority.REOPEN, Priority.CHECK, Priority.RENEW})
+
+
+@define(eq=False)
+class Urgency:
+    """How urgent a piece of work is. It may become more urgent while its request waits in the queue.
+
+    Attributes:
+        priority: The priority of its requests.
+    """
+
+    priority: Priority
+    _slot: Slot | None = field(default=None, init=False, repr=False)
+
+    def raise_to(self, priority: Priority) -> None:
+        """Raise it to this priority, if that is higher. Its request in the queue moves up."""
+        if priority < self.priority:
+            self.priority = priority
+            if self._slot is not None:
+                self._slot.limit.move(self._slot)
+
+    def waits(self, slot: Slot | None) -> None:
+        """Note which of its slots is in the queue now, if one is."""
+        self._slot = slot
+
+
+@define(eq=False)
+class Slot:
+    """A place in the queue, and then a request under way. All times are in seconds of the monotonic clock.
+
+    Attributes:
+        limit: The rate limit that it belongs to.
+        urgency: How urgent the request is.
+        again: Whether it repeats a request. Then it goes to the front of its class.
+        priority: The class in which it waits, or has waited.
+        joined_at: When it first asked.
+        taken_at: When it was taken; `inf` before that.
+        counts_until: When the server no longer counts it, for certain.
+    """
+
+    limit: RateLimit = field(repr=False)
+    urgency: Urgency
+    again: bool = False
+    priority: Priority = field(init=False)
+    joined_at: float = math.inf
+    taken_at: float = math.inf
+    counts_until: float = math.inf
+    _wake: Callable[[], None] = field(default=lambda: None)
+
+    def __attrs_post_init__(self) -> None:
+        self.priority = self.urgency.priority
+
+    def join(self, wake: Callable[[], None]) -> None:
+        """Join the queue.
+
+        Args:
+            wake: Called from any thread when the caller should ask again.
+        """
+        self._wake = wake
+        self.limit.join(self)
+
+    def ask(self, now: float, until: float) -> float | bool:
+        """Ask for the slot.
+
+        Args:
+            now: The time on the monotonic clock, in seconds.
+            until: The latest time for the slot.
+
+        Returns:
+            `True` if the slot is taken now; `False` if it cannot come in time; else the seconds after which to ask
+            again, if the caller is not woken before.
+        """
+        return self.limit.ask(self, now, until)
+
+    def leave(self) -> None:
+        """Leave the queue. A slot that was taken stays taken."""
+        self.limit.leave(self)
+
+    def answered(self, now: float) -> None:
+        """The response has come, so the request has arrived by now."""
+        self.limit.answered(self, now)
+
+    def wake(self) -> None:
+        """Tell the waiting caller to ask again."""
+        self._wake()
+
+
+class RateLimit:
+    """At most so many requests in any second, by priority, and first come first served within each priority.
+
+    Args:
+        rate: Requests per second, more than 0. A window holds whole requests, so above 1 the fraction is dropped.
+
+    Attributes:
+        rate: As given.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._capacity = max(1, math.floor(rate))
+        self._window = _WINDOW * max(1.0, 1 / rate)
+        self._queues: dict[Priority, OrderedDict[Slot, None]] = {priority: OrderedDict() for priority in Priority}
+        self._taken: deque[Slot] = deque()
+        self._spread_from = self._hold_until = self._asked_at = float("-inf")
+        self._pace, self._refused_at = rate, float("-inf")
+        # The average time of a round trip, in seconds.
+        self._round_trip = 0.0
+        # An urgency may call back into it while it wakes slots.
+        self._lock = RLock()
+        _forks.renew(self)
+
+    def forked(self) -> None:
+        """As `Forkable.forked`: the requests in the queue wait in the parent."""
+        self._lock = RLock()
+        for queue in self._queues.values():
+            queue.clear()
+
+    def slot(self, urgency: Urgency, *, again: bool = False) -> Slot:
+        """A new slot, which has yet to join the queue."""
+        return Slot(self, urgency, again)
+
+    def pace(self, now: float) -> float:
+        """Slots per second that are allowed now: the rate, or less after refusals."""
+        recovering = max(0.0, now - max(self._refused_at, self._hold_until))
+        return min(self.rate, self._pace + self.rate * _FASTER * recovering)
+
+    def refused(self, now: float, retry_after: float | None) -> None:
+        """The server has refused a request (429): slow down.
+
+        Args:
+            now: The time on the monotonic clock, in seconds.
+            retry_after: Seconds that the server asks to wait, if it does.
+        """
+        with self._lock:
+            if now >= self._refused_at + _ONE_GROUP:
+                self._pace, self._refused_at = max(self.pace(now) * _SLOWER, self.rate * _SLOWEST), now
+            if retry_after:
+                self._hold_until = max(self._hold_until, now + min(retry_after, _LONGEST_HOLD))
+
+    # Called by slots.
+
+    def join(self, slot: Slot) -> None:
+        """As `Slot.join`."""
+        with self._lock:
+            slot.urgency.waits(slot)
+            slot.priority = slot.urgency.priority
+            queue = self._queues[slot.priority]
+            queue[slot] = None
+            if slot.again:
+                queue.move_to_end(slot, last=False)
+
+    def move(self, slot: Slot) -> None:
+        """A slot has become more urgent: move it to the end of its new class."""
+        with self._lock:
+            if self._queues[slot.priority].pop(slot, slot) is None:
+                slot.priority = slot.urgency.priority
+                self._queues[slot.priority][slot] = None
+                slot.wake()
+
+    def leave(self, slot: Slot) -> None:
+        """As `Slot.leave`."""
+        with self._lock:
+            slot.urgency.waits(None)
+            if self._queues[slot.priority].pop(slot, slot) is None:
+                self._wake_first()
+
+    def ask(self, slot: Slot, now: float, until: float) -> float | bool:
+        """As `Slot.ask`."""
+        with self._lock:
+            if slot.joined_at == math.inf:
+                slot.joined_at = now
+                if self._expected(slot, now) > until:
+                    self.leave(slot)
+                    return False
+            if now >= until:
+                self.leave(slot)
+                return False
+            self._asked_at = now
+            first = self._first(now)
+            if first is not slot:
+                if first is not None and first.priority is not slot.priority:
+                    # It may have become the first because of its long wait, without being woken.
+                    first.wake()
+                return min(until - now, _LONGEST_WAIT)
+            wait = self._opens_at(slot.priority, now) - now
+            if wait > 0:
+                return min(wait, until - now)
+            self._take(slot, now)
+            return True
+
+    def answered(self, slot: Slot, now: float) -> None:
+        """As `Slot.answered`."""
+        with self._lock:
+            trip = min(now - slot.taken_at, _LONGEST_TRIP)
+            slot.counts_until = slot.taken_at + trip + self._length(now)
+            self._round_trip += (trip - self._round_trip) * _LEARNED
+
+    def _take(self, slot: Slot, now: float) -> None:
+        del self._queues[slot.priority][slot]
+        slot.urgency.waits(None)
+        slot.taken_at = now
+        slot.counts_until = math.inf
+        self._taken.append(slot)
+        self._spread_from = now + max(1 / self.pace(now), (self._length(now) + self._round_trip) / self._capacity)
+        self._wake_first()
+
+    def _first(self, now: float) -> Slot | None:
+        """The slot that is next."""
+        for priority in (Priority.RECONCILE, Priority.NOW, Priority.OWED):
+            if queue := self._queues[priority]:
+                return next(iter(queue))
+        # The first slot of each of these classes, with the time by which they compete.
+        waiting = [
+            (slot.joined_at + (_LONGEST_SPARE_WAIT if priority is Priority.CHECK else 0.0), slot)
+            for priority in (Priority.REOPEN, Priority.CHECK)
+            if (slot := next(iter(self._queues[priority]), None)) and self._is_due(slot, now)
+        ]
+        if not waiting:
+            waiting = [
+                (slot.joined_at, slot)
+                for priority in (Priority.CHECK, Priority.RENEW)
+                if (slot := next(iter(self._queues[priority]), None))
+            ]
+        return min(waiting, key=itemgetter(0))[1] if waiting else None
+
+    @staticmethod
+    def _is_due(slot: Slot, now: float) -> bool:
+        """Whether a slot for which nobody waits may take more than spare slots."""
+        return slot.priority is Priority.REOPEN or now >= slot.joined_at + _LONGEST_SPARE_WAIT
+
+    def _wake_first(self) -> None:
+        first = self._first(self._asked_at)
+        if first is not None:
+            first.wake()
+
+    def _opens_at(self, priority: Priority, now: float) -> float:
+        """When the first slot of a class can be taken."""
+        slowed = self.pace(now) < self.rate
+        opens = max(now, self._hold_until)
+        if slowed or priority in _SPREAD:
+            opens = max(opens, self._spread_from)
+        kept_free = 1 if priority in _SPREAD and self._capacity > _FEW else 0
+        return max(opens, self._frees_at(0, now, kept_free))
+
+    def _frees_at(self, place: int, now: float, kept_free: int = 0) -> float:
+        """When the window has room for a slot with so many slots before it.
+
+        A request without a response counts as arriving now.
+
+        Args:
+            place: How many slots are before it.
+            now: The time now.
+            kept_free: How many slots must stay free.
+        """
+        while self._taken and self._ends(self._taken[0], now) <= now:
+            self._taken.popleft()
+        if place < self._capacity - kept_free - len(self._taken):
+            return now
+        ends = sorted(end for slot in self._taken if (end := self._ends(slot, now)) > now)
+        room = self._capacity - kept_free - len(ends)
+        if place < room:
+            return now
+        # A free slot is taken at once and is free again a window later, and so on, round after round.
+        length = self._length(now)
+        frees = [*ends, now + length]
+        rounds, number = divmod(max(0, place - max(0, room)) + max(0, -room), self._capacity)
+        return frees[min(number, len(frees) - 1)] + rounds * length
+
+    def _ends(self, slot: Slot, now: float) -> float:
+        """The earliest time at which a slot no longer counts."""
+        if slot.counts_until == math.inf and now >= slot.taken_at + _LONGEST_TRIP:
+            slot.counts_until = slot.taken_at + _LONGEST_TRIP + self._length(now)
+        return min(slot.counts_until, now + self._length(now))
+
+    def _length(self, now: float) -> float:
+        return self._window * self.rate / self.pace(now)
+
+    def _expected(self, slot: Slot, now: float) -> float:
+        """The earliest time at which a slot can be taken, after all slots before it."""
+        before = sum(len(queue) for priority, queue in self._queues.items() if priority < slot.priority)
+        before += 0 if slot.again else len(self._queues[slot.priority]) - 1
+        opens = self._opens_at(slot.priority, now)
+        if slot.priority in _SPREAD or self.pace(now) < self.rate:
+            return opens + before / self.pace(now)
+        return max(opens, self._frees_at(before, now))

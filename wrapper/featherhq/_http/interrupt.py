@@ -1,0 +1,92 @@
+"""Ends what a thread waits for, from another thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class InterruptedJobError(BaseException):
+    """A job was ended from another thread. It is not an `Exception`: nothing may take it for a lost connection."""
+
+
+class Interrupt:
+    """Ends, from another thread, whatever a job waits for."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._flag = threading.Event()
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def set(self) -> None:
+        """End the job."""
+        with self._lock:
+            self.is_set = True
+            self._flag.set()
+            shut_down(self._socket)
+
+    def wake(self) -> None:
+        """Make the job check whether something has happened."""
+        self._flag.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until `wake` or `set`.
+
+        Raises:
+            InterruptedJobError: the job was ended.
+        """
+        self._flag.wait(min(seconds, threading.TIMEOUT_MAX))
+        self._flag.clear()
+        self.check()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so long, or until `set`. `wake` does not end it.
+
+        Raises:
+            InterruptedJobError: the job was ended.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.wait(left)
+
+    def check(self) -> None:
+        """Go on only if the job was not ended.
+
+        Raises:
+            InterruptedJobError: the job was ended.
+        """
+        if self.is_set:
+            raise InterruptedJobError
+
+    @contextmanager
+    def reaching(self, raw: object) -> Iterator[None]:
+        """Within the block, `set` shuts this socket down."""
+        with self._lock:
+            self.check()
+            self._socket = raw if isinstance(raw, socket.socket) else None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._socket = None
+
+
+def shut_down(raw: object) -> bool:
+    """End whatever another thread waits for on a socket. To close the socket would not end it.
+
+    Returns:
+        Whether this is a socket.
+    """
+    if not isinstance(raw, socket.socket):
+        return False
+    with suppress(OSError):
+        # Below the TLS layer, because the other thread is using that.
+        socket.socket.shutdown(raw, socket.SHUT_RDWR)
+    return True

@@ -1,0 +1,138 @@
+# Made by `make generate` from _async/client.py: change that file, not this one.
+"""The client: settings, one runner, and the threads that it gives. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from featherhq import _validation
+from featherhq._lazy import Lazy
+from featherhq._resource import Resource
+from featherhq._settings import (
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_RATE_LIMIT,
+    DEFAULT_TIMEOUT,
+    UNCHANGED,
+    KeySource,
+    Settings,
+    Unchanged,
+    hidden,
+)
+from featherhq._sync.threads import Thread, Threads
+
+if TYPE_CHECKING:
+    import featherhq_api
+    import httpx
+else:
+    # For whoever asks what the annotations mean.
+    featherhq_api, httpx = Lazy("featherhq_api"), Lazy("httpx")
+
+
+class Feather(Resource):
+    """A client for Feather web chat.
+
+    It may be shared between threads. A call ends within `timeout` and raises only
+    `FeatherError`s. It repeats a request only where that is safe: if the request did not reach Feather, if Feather
+    refused it before it did any work, and, for methods other than POST, if the outcome is unknown.
+
+    Args:
+        api_key: The key, or a callable that returns one and is called again after a 401. Default: `$FEATHER_API_KEY`.
+        base_url: An absolute URL. Default: `$FEATHER_BASE_URL`, then `https://prod.featherhq.com`.
+        timeout: Seconds that one call may take in all: every attempt, wait and retry.
+        max_retries: Attempts after the first.
+        rate_limit: Requests per second that this client may send; `None` for no limit.
+        headers: Headers that are added to every request.
+        http_client: An `httpx.Client` of your own. It is used as it is and is not closed. A synchronous call
+            then keeps its deadline only as exactly as httpx's timeouts do, which start again with every byte.
+
+    Raises:
+        ConfigurationError: there is no key, or the key or the URL is invalid.
+        InvalidArgumentError: another argument is invalid.
+    """
+
+    def __init__(
+        self,
+        api_key: KeySource | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        rate_limit: float | None = DEFAULT_RATE_LIMIT,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        # Imported here and not above, because it imports an HTTP library. `import featherhq` stays fast without it.
+        from featherhq._http.thread_runner import ThreadRunner
+
+        key, api_key = hidden(api_key), None
+        self._settings = Settings.read(
+            key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            rate_limit=rate_limit,
+            headers=headers,
+        )
+        self._runner = ThreadRunner(http_client, self._settings.base_url, repr(self))
+        self._owns_runner = True
+
+    def __repr__(self) -> str:
+        # A traceback with local variables may show a client whose `__init__` has failed.
+        where = f" for {self._settings.base_url}" if hasattr(self, "_settings") else ""
+        return f"<{type(self).__name__}{where}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. The connections of your own `http_client` stay open."""
+        if self._owns_runner:
+            self._runner.close()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unchanged = UNCHANGED,
+        max_retries: int | Unchanged = UNCHANGED,
+        rate_limit: float | Unchanged | None = UNCHANGED,
+        headers: Mapping[str, str] | Unchanged = UNCHANGED,
+    ) -> Self:
+        """A view with other options on the same connections. To close the view closes nothing.
+
+        The headers are added to those that are set. A `rate_limit` that is given here belongs to the view alone.
+
+        Raises:
+            InvalidArgumentError: an option is invalid.
+        """
+        view = type(self).__new__(type(self))
+        view._settings = self._settings.changed(
+            timeout=timeout, max_retries=max_retries, rate_limit=rate_limit, headers=headers
+        )
+        view._runner = self._runner
+        view._owns_runner = False
+        return view
+
+    @property
+    def threads(self) -> Threads:
+        """The threads of the organization that owns the key."""
+        return Threads(self._settings, self._runner)
+
+    def thread(self, thread_id: str | UUID) -> Thread:
+        """A thread by its id. This makes no request.
+
+        Raises:
+            InvalidArgumentError: the id is not a UUID.
+        """
+        return Thread(self._settings, self._runner, _validation.identifier("thread_id", thread_id))
+
+    @property
+    def api(self) -> featherhq_api.AuthenticatedClient:
+        """The generated client for any generated function, with the same key, retries, deadline and errors."""
+        from featherhq._api import WiredClient
+
+        return WiredClient(self._settings, run=self._runner.run, asynchronous=self._runner.is_asynchronous)
