@@ -1,7 +1,7 @@
 """What the tests of the sandbox share: an HTTP client, a thread's path, and the reading of responses and streams.
 
-A test module loads this module as a plugin for its fixtures, and imports its functions. pytest warns of such a module,
-unless it must not change its assertions: PYTEST_DONT_REWRITE.
+A test module imports the functions, and loads this module as a plugin for its fixtures. pytest cannot rewrite the
+assertions of a module that was imported before. The next word stops its warning: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

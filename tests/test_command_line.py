@@ -80,9 +80,9 @@ def no_environment(folder: Path, python: str) -> str:
     assert made.returncode == 2
     assert made.stdout == ""
     assert not (folder / ".venv").exists()
-    (expected,) = [line for line in made.stderr.splitlines() if not line.startswith("make")]
-    assert "Traceback" not in expected
-    return expected
+    (error,) = [line for line in made.stderr.splitlines() if not line.startswith("make")]
+    assert "Traceback" not in error
+    return error
 
 
 NEEDED = "; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12"

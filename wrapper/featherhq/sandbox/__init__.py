@@ -92,8 +92,8 @@ class Sandbox:
 
     Args:
         agent: The function that replies to messages. It is called with a message's text and the thread's earlier
-            messages, oldest first, and returns one reply or a list of replies. It may block. If it raises an error,
-            there is no reply, and the logger `featherhq.sandbox` logs the error.
+            messages, oldest first, and returns one reply or a list of replies. It may block. If it raises an error
+            or returns anything else, there is no reply, and the logger `featherhq.sandbox` logs the error.
         api_key: The API key that a request must have.
         rate_limit: Requests per second, of all clients together; `None` for no limit. The default is the limit of the
             vendor's standard plan.
@@ -179,7 +179,7 @@ class Sandbox:
         return list(self._app.log.requests)
 
     def wait_for_requests(self, count: int, operation: str | None = None, timeout: float = 5.0) -> None:
-        """Wait until a number of requests was received, counted from the start of the sandbox.
+        """Wait until a number of requests was received, counted since the sandbox was created.
 
         Args:
             count: The number of requests, 0 or more.
@@ -196,7 +196,6 @@ class Sandbox:
         _checks.whole("count", count, 0)
         _checks.number("timeout", timeout, "seconds, 0 or more", zero=True)
         name = None if operation is None else operation_id(operation)
-
         log = self._app.log
 
         def enough() -> bool:
@@ -210,7 +209,10 @@ class Sandbox:
                 raise TimeoutError(f"expected {count} requests within {timeout:g} s; received: {log.requests}")
 
     def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | UUID | None = None) -> None:
-        """Apply a fault to the next requests of an operation. Faults are applied in the order of their injection.
+        """Apply a fault to the next requests of an operation.
+
+        Faults with the same operation and thread are applied in the order of their injection. A fault for an operation
+        is applied before one for `"*"`, and then a fault for a thread before one for any thread.
 
         Args:
             operation: The `operationId`, such as `"sendMessage"` or `"send_message"`; `"*"` for any operation on which

@@ -57,7 +57,7 @@ class Connections:
         await asyncio.sleep(0)
 
     async def drip(self, response: Response, interval: float, scope: Scope) -> None:
-        """Write a response one byte at a time, with so many seconds between two bytes."""
+        """Write a response one byte at a time, with `interval` seconds between two bytes."""
         lines = [f"HTTP/1.1 {response.status_code} {phrase(response.status_code)}".encode()]
         lines += [name + b": " + value for name, value in response.raw_headers]
         lines += [b"connection: close"]
