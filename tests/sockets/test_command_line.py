@@ -1,4 +1,4 @@
-"""The command line and `make`: what cannot be is told in a sentence, and never by a traceback."""
+"""The command line and `make`: an error is reported in one sentence, without a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["--port", "99999"], "argument --port: expected a whole number from 0 to 65535, not '99999'"),
         (["--port", "-1"], "argument --port: expected a whole number from 0 to 65535, not '-1'"),
@@ -26,34 +26,34 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
         (["--port", "9" * 9999], "argument --port: expected a whole number from 0 to 65535, not '999"),
         (
             ["--rate-limit", "-3"],
-            "argument --rate-limit: expected requests a second, above 0, or 0 for no limit, not '-3'",
+            "argument --rate-limit: expected requests per second above 0, or 0 for no limit, not '-3'",
         ),
         (
             ["--rate-limit", "nan"],
-            "argument --rate-limit: expected requests a second, above 0, or 0 for no limit, not 'nan'",
+            "argument --rate-limit: expected requests per second above 0, or 0 for no limit, not 'nan'",
         ),
         (["--rate-limit", "many"], "0 for no limit, not 'many'"),
         (["--rate-limit", "1e999"], "0 for no limit, not '1e999'"),
-        (["--api-key", ""], "api_key: expected a string of visible ASCII characters, and this one is empty"),
-        (["--api-key", "s3cret key"], "and this one has white space or another character that no header can carry"),
+        (["--api-key", ""], "api_key: expected a string of visible ASCII characters, but it is empty"),
+        (["--api-key", "s3cret key"], "but it contains white space or another character that a header cannot contain"),
     ],
 )
-def test_arguments_that_cannot_be(capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
-    """Exit status 2, how it is used, and one sentence that names the value and what fits; but no key."""
-    # At a port that is taken, so that what is let through does not run for ever.
+def test_invalid_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
+    """The exit status is 2. The usage and one sentence are printed, with the value and the valid values, but no key."""
+    # The port is in use, so that the sandbox cannot run if the arguments are accepted by mistake.
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(SystemExit) as caught:
         main(["sandbox", "--port", str(listener.getsockname()[1]), *arguments])
     assert caught.value.code == 2
     usage, _, sentence = capsys.readouterr().err.partition("featherhq sandbox: error: ")
     assert usage.startswith("usage: featherhq sandbox ")
-    assert told in sentence
+    assert expected in sentence
     assert sentence.count("\n") == 1
     assert len(sentence) < 400
     assert "s3cret" not in sentence
 
 
-def test_a_port_that_another_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 1, and one line that names it."""
+def test_a_port_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status is 1, and one line names the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert main(["sandbox", "--port", str(port)]) == 1
@@ -64,14 +64,14 @@ def test_a_port_that_another_holds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def no_environment(folder: Path, python: str) -> str:
-    """What `make setup` says where there is no environment yet, with a Python. It fails, and leaves nothing behind."""
+    """Run `make setup` with a Python that it rejects, and return its error. It creates no environment."""
     (folder / "tools").mkdir()
     for name in ("Makefile", "pyproject.toml", *(f"tools/{name}" for name in NEEDED_BY_MAKE)):
         shutil.copy(ROOT / name, folder / name)
     made = subprocess.run(
         ["make", f"PYTHON={python}", "setup"],  # noqa: S607
         cwd=folder,
-        # Not as a part of the `make` that may have started these tests, which would say where it is.
+        # Without the variables of a `make` that started these tests, because this one would print its directory.
         env={name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}},
         capture_output=True,
         text=True,
@@ -80,32 +80,32 @@ def no_environment(folder: Path, python: str) -> str:
     assert made.returncode == 2
     assert made.stdout == ""
     assert not (folder / ".venv").exists()
-    (told,) = [line for line in made.stderr.splitlines() if not line.startswith("make")]
-    assert "Traceback" not in told
-    return told
+    (error,) = [line for line in made.stderr.splitlines() if not line.startswith("make")]
+    assert "Traceback" not in error
+    return error
 
 
 NEEDED = "; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12"
 
 
 @needs_make
-def test_make_without_that_python(tmp_path: Path) -> None:
-    """One sentence says what is not there, what is needed and how to name it."""
+def test_make_with_a_python_that_does_not_exist(tmp_path: Path) -> None:
+    """One sentence says what is missing, what is needed, and how to choose a Python."""
     assert no_environment(tmp_path, "nosuch") == f"error: there is no nosuch{NEEDED}"
 
 
 @needs_make
 @pytest.mark.parametrize(
-    ("before", "told"),
+    ("before", "expected"),
     [
         ("sys.version_info = (3, 10, 4, 'final', 0)", "is Python 3.10"),
         ("sys.modules['ensurepip'] = None", "has no venv or no ensurepip (Debian: apt install python3-venv)"),
         ("sys.modules['venv'] = None", "has no venv or no ensurepip (Debian: apt install python3-venv)"),
     ],
 )
-def test_make_with_a_python_that_will_not_do(tmp_path: Path, before: str, told: str) -> None:
-    """One sentence says what is wrong with it, what is needed and how to name another."""
+def test_make_with_an_unsuitable_python(tmp_path: Path, before: str, expected: str) -> None:
+    """One sentence says what is wrong, what is needed, and how to choose another Python."""
     python = tmp_path / "python"
     python.write_text(f"#!{sys.executable}\nimport sys\n{before}\nassert sys.argv[1] == '-c'\nexec(sys.argv[2])\n")
     python.chmod(0o755)
-    assert no_environment(tmp_path, str(python)) == f"error: {python} {told}{NEEDED}"
+    assert no_environment(tmp_path, str(python)) == f"error: {python} {expected}{NEEDED}"

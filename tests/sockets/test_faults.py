@@ -1,4 +1,4 @@
-"""A run over sockets in which anything may go wrong at any time, against a model of what must hold."""
+"""Random calls with random faults, over sockets. A model checks what must be true in the end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OPERATIONS = ["getThread", "updateThread", "sendMessage", "sendMessage", "listMe
 
 
 class Model:
-    """What a caller believes, and what it may rely on."""
+    """What a caller knows: the messages sent, by outcome, and the replies received."""
 
     def __init__(self, kind: Kind, sandbox: Sandbox, seed: int) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - not for secrets
@@ -59,11 +59,11 @@ class Model:
         self.metadata: dict[str, str] = {}
         self.confirmed: list[str] = []
         self.unknown: list[str] = []
-        self.refused: list[str] = []
-        self.given: list[str] = []
+        self.rejected: list[str] = []
+        self.received: list[str] = []
 
     def step(self, number: int, chat: Any) -> None:
-        """One call, in which something may go wrong; it ends in time, with an answer or with one of our errors."""
+        """Make one call, perhaps with a fault. It ends in time, with a result or a `FeatherError`."""
         if self.dice.random() < 0.6:
             operation = self.dice.choice(OPERATIONS)
             fitting = [fault for fault in FAULTS if operation == "*" or operation in fault.fits]
@@ -80,7 +80,7 @@ class Model:
         except FeatherError as caught:
             error = caught
         delivered = True if error is None else error.delivered
-        {True: self.confirmed, False: self.refused, None: self.unknown}[delivered].append(text)
+        {True: self.confirmed, False: self.rejected, None: self.unknown}[delivered].append(text)
         assert isinstance(error, DeliveryUnknownError) == (delivered is None)
         assert isinstance(error, ReplyTimeoutError | None) == (delivered is True)
 
@@ -105,23 +105,25 @@ class Model:
             assert self.thread.details.metadata[text] == text
 
     def end(self, chat: Any) -> None:
-        """One last turn, in which nothing goes wrong: what was not heard before is, before its reply or soon after."""
+        """Send a last message without faults. All missing replies arrive before its reply or soon after it."""
         self.sandbox.forget_faults()
         self.said("the end", lambda text: chat.send(text, timeout=9))
         for message in chat.replies(timeout=9):
-            self.given.append(message.text)
+            self.received.append(message.text)
             if message.text == "re the end":
                 break
         self.take(chat, 5.0)
-        assert "re the end" in self.given
+        assert "re the end" in self.received
 
     def take(self, chat: Any, timeout: float) -> None:
-        self.given += [message.text for message in chat.replies(timeout=timeout)]
+        self.received += [message.text for message in chat.replies(timeout=timeout)]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_goes_wrong(kind: Kind, seed: int) -> None:
-    """Confirmed messages stand once, unknown ones at most once, refused ones never; each reply is given once."""
+def test_random_faults(kind: Kind, seed: int) -> None:
+    """A confirmed message is in the thread once, an unknown one at most once, and a rejected one never. Each reply is
+    received once.
+    """
     with Sandbox(lambda text, _: f"re {text}", rate_limit=None, newest_first=bool(seed % 2)) as sandbox:
         model = Model(kind, sandbox, seed)
         with model.thread.conversation() as chat:
@@ -129,10 +131,10 @@ def test_whatever_goes_wrong(kind: Kind, seed: int) -> None:
                 model.step(number, chat)
             model.end(chat)
         history = sandbox.messages(model.thread.id)
-        stands = Counter(message.text for message in history if message.direction == "INBOUND")
-        assert all(stands[text] == 1 for text in model.confirmed)
-        assert all(stands[text] <= 1 for text in model.unknown)
-        assert not any(stands[text] for text in model.refused)
+        times = Counter(message.text for message in history if message.direction == "INBOUND")
+        assert all(times[text] == 1 for text in model.confirmed)
+        assert all(times[text] <= 1 for text in model.unknown)
+        assert not any(times[text] for text in model.rejected)
         made = [message.text for message in history if message.direction == "OUTBOUND"]
-        assert Counter(model.given) == Counter(made)
+        assert Counter(model.received) == Counter(made)
         assert set(model.thread.refresh().details.metadata.to_dict()) <= set(model.metadata)

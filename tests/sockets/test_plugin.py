@@ -1,4 +1,4 @@
-"""The plugin of pytest: fixtures that end with their test, and no test that reaches another machine by mistake."""
+"""The pytest plugin: its fixtures, and the rule that tests connect to loopback addresses only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHECKS = """
 
 @pytest.fixture
 def switch() -> Iterator[None]:
-    """The switch is as it was after the test."""
+    """Restores the switch after the test."""
     before = guard.switch.refuse_all_but_loopback
     yield
     guard.switch.refuse_all_but_loopback = before
@@ -44,16 +44,16 @@ def switch() -> Iterator[None]:
 
 @pytest.mark.usefixtures("switch")
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_this_machine_is_never_refused(host: str) -> None:
-    """By any of its names."""
+def test_loopback_addresses_are_always_allowed(host: str) -> None:
+    """By name or by number."""
     guard.forbid()
     guard.check(host)
 
 
 @pytest.mark.usefixtures("switch")
 @pytest.mark.parametrize("host", ELSEWHERE)
-def test_other_machines_are_refused_while_forbidden(host: str) -> None:
-    """The error names the host, and its note what to do; once they are allowed, nothing happens."""
+def test_other_addresses_are_an_error_while_forbidden(host: str) -> None:
+    """The error names the host, and its note says what to do. Without the rule, there is no error."""
     guard.forbid()
     with pytest.raises(UsageError, match="a test tried to connect to") as caught:
         guard.check(host)
@@ -66,16 +66,16 @@ def test_other_machines_are_refused_while_forbidden(host: str) -> None:
     guard.check(host)
 
 
-def test_nothing_is_refused_outside_of_tests() -> None:
-    """Not even where the plugin has been imported, and pytest is at hand."""
+def test_all_addresses_are_allowed_outside_tests() -> None:
+    """Even if the plugin was imported."""
     program = (
         "import featherhq.pytest_plugin as _\nfrom featherhq._http import guard\nguard.check('prod.featherhq.com')"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_tests_stay_on_this_machine(pytester: pytest.Pytester) -> None:
-    """Unless a test, its class or its module says otherwise; fixtures are of their test, and nothing stays behind."""
+def test_tests_connect_to_loopback_addresses_only(pytester: pytest.Pytester) -> None:
+    """A mark of a test or class allows other addresses, for its fixtures too. It has no effect on the next test."""
     pytester.makepyfile(
         CHECKS
         + """
@@ -85,7 +85,7 @@ def test_tests_stay_on_this_machine(pytester: pytest.Pytester) -> None:
         yield
         elsewhere()
 
-    def test_refused():
+    def test_forbidden():
         with pytest.raises(UsageError, match="prod.featherhq.com"):
             elsewhere()
 
@@ -93,12 +93,12 @@ def test_tests_stay_on_this_machine(pytester: pytest.Pytester) -> None:
     def test_allowed(connecting):
         elsewhere()
 
-    def test_refused_again():
+    def test_forbidden_again():
         guard.check("127.0.0.1")
         with pytest.raises(UsageError):
             elsewhere()
 
-    def test_refused_in_fixtures(connecting):
+    def test_forbidden_in_fixtures(connecting):
         pass
 
     @pytest.mark.feather_network
@@ -110,7 +110,7 @@ def test_tests_stay_on_this_machine(pytester: pytest.Pytester) -> None:
     def test_fails():
         assert False
 
-    def test_refused_after_a_failure():
+    def test_forbidden_after_a_failure():
         with pytest.raises(UsageError):
             elsewhere()
     """
@@ -121,20 +121,20 @@ def test_tests_stay_on_this_machine(pytester: pytest.Pytester) -> None:
     assert guard.switch.refuse_all_but_loopback is before
 
 
-def test_a_project_may_allow_all(pytester: pytest.Pytester) -> None:
-    """By a line of pytest's configuration, which pytest knows."""
+def test_a_project_may_allow_all_addresses(pytester: pytest.Pytester) -> None:
+    """With an option in pytest's configuration. pytest knows the option."""
     pytester.makeini("[pytest]\nfeather_network = true\n")
     pytester.makepyfile(CHECKS + "\n    def test_allowed():\n        elsewhere()\n")
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-config").assert_outcomes(passed=1)
 
 
 def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:
-    """And tells what it is for."""
+    """`pytest --markers` describes it."""
     pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.feather_network: *other machines*"])
 
 
 def test_an_async_client_that_is_not_entered(pytester: pytest.Pytester) -> None:
-    """Its test fails, whatever it catches or expects, and says what to do; the others do not hear of it."""
+    """Its test fails, even if it catches errors, and the error says what to do. Other tests are not affected."""
     pytester.makepyfile(f"""
         import asyncio, gc
         import pytest
@@ -170,13 +170,13 @@ def test_an_async_client_that_is_not_entered(pytester: pytest.Pytester) -> None:
     """)
     ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
     ran.assert_outcomes(passed=5, failed=1, errors=1)
-    told = ran.stdout.str()
-    assert "Failed: async_feather was used and not entered; enter it: async with async_feather:" in told
-    assert "Failed: async_feather was entered and never left; enter it: async with async_feather:" in told
+    output = ran.stdout.str()
+    assert "Failed: async_feather was used but not entered; use: async with async_feather:" in output
+    assert "Failed: async_feather was entered but not closed; use: async with async_feather:" in output
 
 
-def test_the_plugin_is_light() -> None:
-    """It is loaded wherever the package is installed and pytest runs, so it brings neither servers nor HTTP clients."""
+def test_the_plugin_imports_little() -> None:
+    """It is loaded in every run if the package is installed. So it imports no HTTP server and no HTTP client."""
     program = (
         "import sys\nimport featherhq.pytest_plugin as _\n"
         "heavy = {'httpx', 'aiohttp', 'starlette', 'uvicorn', 'jsonschema', 'featherhq_api'}\n"

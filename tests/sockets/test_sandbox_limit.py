@@ -1,4 +1,4 @@
-"""How the sandbox counts requests: three ways, each of which keeps its promise and refuses nobody without need."""
+"""The sandbox's rate limit: each way to count accepts no more than the rate, and rejects no request below it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hypothesis import given, strategies as st
 
 Way = type[Bucket] | type[SlidingWindow] | type[FixedWindows]
 WAYS: list[Way] = [Bucket, SlidingWindow, FixedWindows]
-# Requests may come this much too early, in seconds, with room for the rounding of these tests' own sums.
+# Requests may come this many seconds too early. It is more than the tolerance, because these tests round too.
 EARLY = 2e-6
 
 rates = st.one_of(st.integers(1, 20), st.floats(0.2, 20))
-# When requests come, in order: bursts, rushes and pauses.
+# The times of requests, in order, with bursts and pauses.
 arrivals = st.lists(
     st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 3), st.sampled_from([0.1, 0.5, 1.0])), max_size=200
 ).map(lambda gaps: list(accumulate(gaps, initial=1000.0)))
 
 
 def window(rate: float) -> tuple[float, int]:
-    """The seconds of a window, and how many it takes."""
+    """The length of a window in seconds, and how many requests it accepts."""
     return (1.0, int(rate)) if rate >= 1 else (1 / rate, 1)
 
 
 @given(rates, arrivals)
 def test_a_bucket_accepts_a_burst_and_the_rate(rate: float, times: list[float]) -> None:
-    """In any time T never more than its capacity and rate * T."""
+    """In any time T it accepts at most its capacity plus rate * T."""
     bucket = Bucket(rate)
     accepted = [now for now in times if bucket.take(now)]
     for first, began in enumerate(accepted):
@@ -45,8 +45,8 @@ def test_a_bucket_accepts_a_burst_and_the_rate(rate: float, times: list[float]) 
 
 
 @given(rates, arrivals)
-def test_a_sliding_window_never_holds_too_many(rate: float, times: list[float]) -> None:
-    """In any second, wherever it begins, never more than the rate; and one is refused only where it would be more."""
+def test_a_sliding_window_never_accepts_too_many(rate: float, times: list[float]) -> None:
+    """In any second it accepts at most the rate. It rejects a request only if there would be more."""
     length, allowed = window(rate)
     sliding = SlidingWindow(rate)
     accepted: list[float] = []
@@ -60,8 +60,8 @@ def test_a_sliding_window_never_holds_too_many(rate: float, times: list[float]) 
 
 
 @given(rates, arrivals)
-def test_a_fixed_window_never_holds_too_many(rate: float, times: list[float]) -> None:
-    """In each whole second never more than the rate; and one is refused only where it would be more."""
+def test_a_fixed_window_never_accepts_too_many(rate: float, times: list[float]) -> None:
+    """In each whole second it accepts at most the rate. It rejects a request only if there would be more."""
     length, allowed = window(rate)
     fixed = FixedWindows(rate)
     accepted: list[float] = []
@@ -70,31 +70,31 @@ def test_a_fixed_window_never_holds_too_many(rate: float, times: list[float]) ->
             accepted.append(now)
         else:
             assert sum(now - before < length + EARLY for before in accepted) >= allowed
-    # On the border itself a request belongs to either window.
+    # A request at the border may belong to either window.
     inside = [now / length for now in accepted if EARLY < now % length < length - EARLY]
     assert max(Counter(map(math.floor, inside)).values(), default=0) <= allowed
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("rate", [0.3, 0.5, 1, 3, 7, 10, 49])
-def test_an_even_pace_at_the_limit_is_never_refused(way: Way, rate: float) -> None:
-    """Though floats do not add up: neither as a sum of steps nor as a multiple."""
+def test_regular_requests_at_the_limit_are_accepted(way: Way, rate: float) -> None:
+    """Even with rounding errors, if the times are sums of floats or multiples of a float."""
     for times in (accumulate([1 / rate] * 2000, initial=1e5), (number / rate for number in range(2000))):
         counter = way(rate)
         assert all(counter.take(now) for now in times)
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.5, 1, 3, 7, 10, 49])
-def test_an_even_pace_after_a_burst(rate: float) -> None:
-    """A bucket that has been emptied still takes the rate, to the last of thousands."""
+def test_regular_requests_after_a_burst(rate: float) -> None:
+    """An empty bucket still accepts thousands of requests at the rate."""
     bucket = Bucket(rate)
     assert sum(bucket.take(1e5) for _ in range(60)) == max(1, rate)
     assert all(bucket.take(1e5 + number / rate) for number in range(1, 5000))
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_rate_below_one_a_second(way: Way) -> None:
-    """One request at a time, and the next one after 1 / rate seconds."""
+def test_a_rate_below_one_per_second(way: Way) -> None:
+    """One request is accepted, and the next one after 1 / rate seconds."""
     counter = way(0.25)
     assert [counter.take(now) for now in (100, 100, 101, 103.9, 104, 104, 107.9, 108)] == [
         *(True, False, False, False),
@@ -104,15 +104,15 @@ def test_a_rate_below_one_a_second(way: Way) -> None:
 
 @pytest.mark.parametrize(("way", "burst"), [(Bucket, 2), (SlidingWindow, 2), (FixedWindows, 2)])
 def test_a_rate_between_whole_numbers(way: Way, burst: int) -> None:
-    """Windows round down; a bucket keeps the rest for later."""
+    """Windows round the rate down. A bucket does not."""
     counter = way(2.5)
     assert sum(counter.take(10.0) for _ in range(9)) == burst
-    # The bucket has half a request left, so a fifth of a second is enough.
+    # The bucket still has half a token, so it needs a fifth of a second for the next one.
     assert counter.take(10.2) == (way is Bucket)
 
 
-def test_what_is_refused_does_not_count() -> None:
-    """Who keeps on trying is let in as soon as who waits."""
+def test_a_rejected_request_does_not_count() -> None:
+    """A client that retries is accepted as soon as a client that waits."""
     for way in WAYS:
         counter = way(1)
         assert [counter.take(10 + tenth / 10) for tenth in range(11)] == [True, *[False] * 9, True]
@@ -121,16 +121,16 @@ def test_what_is_refused_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("counting", "accepted"),
     [
-        # By the quarter of a second: what has been accepted by then of three requests, or of one.
+        # By time, in seconds: how many of three requests are accepted.
         ("bucket", {100.75: 2, 101.0: 0, 101.25: 1, 101.75: 1}),
         ("sliding", {100.75: 2, 101.0: 0, 101.25: 0, 101.75: 2}),
         ("fixed", {100.75: 2, 101.0: 2, 101.25: 0, 101.75: 0}),
     ],
 )
-def test_the_sandbox_counts_as_it_is_told(
+def test_the_sandbox_uses_the_given_way_to_count(
     monkeypatch: pytest.MonkeyPatch, counting: Counting, accepted: dict[float, int]
 ) -> None:
-    """Over sockets, by its monotonic clock: three requests at each of these times, and the rest gets a 429."""
+    """Three requests are sent at each time, as the monotonic clock shows it. Those above the limit get a 429."""
     now = 0.0
     clock = SimpleNamespace(monotonic=lambda: now, time=time.time)
     monkeypatch.setattr("featherhq.sandbox._app.time", clock)
@@ -147,36 +147,36 @@ def test_the_sandbox_counts_as_it_is_told(
 
 
 @pytest.mark.parametrize("rate_limit", [2, None])
-def test_an_unknown_way_of_counting(rate_limit: float | None) -> None:
-    """The error names those there are, also where nothing is limited."""
+def test_an_unknown_way_to_count(rate_limit: float | None) -> None:
+    """The error names the known ways, even if there is no rate limit."""
     unknown: Any = "leaky"
     with pytest.raises(ValueError, match=r"counting: expected 'bucket', 'sliding', 'fixed', not 'leaky'"):
         Sandbox(rate_limit=rate_limit, counting=unknown)
 
 
 @pytest.mark.parametrize("rate_limit", [0, -1, math.nan, math.inf])
-def test_a_rate_that_cannot_be(rate_limit: float) -> None:
-    """It is refused when the sandbox is made, not at the first request."""
+def test_an_invalid_rate(rate_limit: float) -> None:
+    """The error is raised when the sandbox is created, not at the first request."""
     with pytest.raises(ValueError, match="rate_limit: expected a number above 0 or None"):
         Sandbox(rate_limit=rate_limit)
 
 
 @pytest.mark.parametrize("counting", get_args(Counting))
 def test_counting_from_the_command_line(monkeypatch: pytest.MonkeyPatch, counting: str) -> None:
-    """`--counting` takes every way there is, and hands it on."""
+    """`--counting` accepts each way, and passes it to the sandbox."""
     given = {}
 
     def make(**options: Any) -> None:
         given.update(options)
-        raise OSError("seen enough")
+        raise OSError("stop here")
 
     monkeypatch.setattr("featherhq.sandbox.Sandbox", make)
     assert main(["sandbox", "--counting", counting]) == 1
     assert given["counting"] == counting
 
 
-def test_a_wrong_way_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 2, and the ways there are."""
+def test_an_unknown_way_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status is 2, and the error names the known ways."""
     with pytest.raises(SystemExit, match="2"):
         main(["sandbox", "--counting", "leaky"])
     errors = capsys.readouterr().err

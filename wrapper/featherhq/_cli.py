@@ -1,4 +1,4 @@
-"""The command line: `python -m featherhq sandbox` starts a Feather on your machine."""
+"""The command line. `python -m featherhq sandbox` starts the sandbox."""
 
 from __future__ import annotations
 
@@ -24,29 +24,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: Without the program's name; those of the process by default.
+        arguments: The arguments without the program's name; `None` for those of the process.
 
     Returns:
-        The exit status.
+        The exit status: 0 after Ctrl-C, 1 if the sandbox cannot start.
+
+    Raises:
+        SystemExit: The arguments are invalid (status 2), or they ask for the help or the version (status 0).
     """
     parser = argparse.ArgumentParser(prog="featherhq", description="An independent client for Feather web chat.")
     parser.add_argument("--version", action="version", version=f"featherhq {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    sandbox = commands.add_parser("sandbox", help="run a Feather on this machine, to test against")
-    sandbox.add_argument("--port", type=_port, default=0, help="the port; any free one by default")
-    sandbox.add_argument("--api-key", default="sandbox-key", help="the key it takes (default: %(default)s)")
+    sandbox = commands.add_parser("sandbox", help="run a local server that behaves like Feather's API, for tests")
+    sandbox.add_argument("--port", type=_port, default=0, help="the port (default: any free port)")
+    sandbox.add_argument("--api-key", default="sandbox-key", help="the API key it accepts (default: %(default)s)")
     sandbox.add_argument(
         "--rate-limit",
         type=_rate_limit,
         default=DEFAULT_RATE_LIMIT,
-        help="requests a second, 0 for no limit (default: %(default)s)",
+        help="requests per second, or 0 for no limit (default: %(default)s)",
     )
     sandbox.add_argument(
         "--counting",
-        # Spelled out, since the sandbox is an extra and may not be installed.
+        # Not imported from the sandbox, because its extra may not be installed.
         choices=("bucket", "sliding", "fixed"),
         default="bucket",
-        help="how it counts requests: a token bucket, a sliding second, or each whole second (default: %(default)s)",
+        help="how requests are counted: a token bucket, a sliding window or fixed windows (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
     try:
@@ -73,20 +76,20 @@ def _rate_limit(text: str) -> float:
         rate = math.nan
     if not 0 <= rate < math.inf:
         raise argparse.ArgumentTypeError(
-            f"expected requests a second, above 0, or 0 for no limit, not {one_line(repr(text))}"
+            f"expected requests per second above 0, or 0 for no limit, not {one_line(repr(text))}"
         )
     return rate
 
 
 def _sandbox(port: int, api_key: str, rate_limit: float | None, counting: Counting) -> int:
     try:
-        from featherhq.sandbox import Sandbox  # noqa: PLC0415 - an extra, and not needed by others
+        from featherhq.sandbox import Sandbox  # noqa: PLC0415 - only this command needs the extra
     except ImportError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     try:
         with Sandbox(api_key=api_key, port=port, rate_limit=rate_limit, counting=counting) as running:
-            print(f"A Feather listens on {running.url} until you press Ctrl-C. To talk to it:\n")  # noqa: T201
+            print(f"The sandbox listens on {running.url}. Press Ctrl-C to stop it. To connect a client to it:\n")  # noqa: T201
             print(f"  export FEATHER_BASE_URL={running.url}")  # noqa: T201
             print(f"  export FEATHER_API_KEY={running.api_key}", flush=True)  # noqa: T201
             threading.Event().wait()
@@ -96,4 +99,4 @@ def _sandbox(port: int, api_key: str, rate_limit: float | None, counting: Counti
     except OSError as error:
         print(f"featherhq sandbox: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    return 0  # pragma: no cover - the wait ends by Ctrl-C alone
+    return 0  # pragma: no cover - only Ctrl-C ends the wait

@@ -1,15 +1,15 @@
-"""Fixtures for the tests of whoever uses `featherhq`: no network, no key, no mocks.
+"""Pytest fixtures for programs that use `featherhq`. They need no network, no API key and no mocks.
 
     def test_it(feather, feather_sandbox):
         thread = feather.threads.create(agent_id)
         feather_sandbox.inject("sendMessage", Status(503, headers={"Retry-After": "0"}))
         assert thread.ask("Hello").text
 
-Installed with the package; the fixtures need the extra `featherhq[sandbox]`.
+The plugin is installed with the package. The fixtures need the extra `featherhq[sandbox]`.
 
-In tests, clients connect to loopback addresses alone, so that none reaches Feather by mistake: elsewhere they raise a
-`UsageError`. The marker `@pytest.mark.feather_network` lets a test, class or module through, and
-`feather_network = true` in pytest's configuration a whole project.
+In tests, clients may connect to loopback addresses only, so that no test reaches Feather's servers by mistake. For any
+other address they raise a `UsageError`. The marker `@pytest.mark.feather_network` allows all addresses for a test, a
+class or a module. The line `feather_network = true` in pytest's configuration allows them for a whole project.
 """
 
 from __future__ import annotations
@@ -29,38 +29,40 @@ if TYPE_CHECKING:
     from featherhq import AsyncFeather, Feather
     from featherhq.sandbox import Sandbox
 
-# pytest loads this module into every run where the package is installed, so it imports nothing until it is used.
+# pytest loads this module in every run if the package is installed. So the fixtures import what they need when they
+# are used.
 
 _NETWORK: Final = "feather_network"
 _ENTER: Final = "async with async_feather:"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Tell pytest of the option."""
+    """Register the option with pytest."""
     parser.addini(_NETWORK, "whether featherhq's clients may connect to other machines in tests", "bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest of the marker."""
+    """Register the marker with pytest."""
     config.addinivalue_line("markers", f"{_NETWORK}: featherhq's clients may connect to other machines in this test")
+    guard.switch.may_refuse = True
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Keep the clients of a test, its fixtures included, on this machine."""
+    """Allow the clients of a test and of its fixtures to connect to loopback addresses only."""
     before = guard.switch.refuse_all_but_loopback
     if item.config.getini(_NETWORK) or item.get_closest_marker(_NETWORK):
         guard.allow()
     else:
         guard.forbid()
     yield
-    # Not `allow`: this run may itself be within a test.
+    # Do not call `allow`, because this run may be inside another test.
     guard.switch.refuse_all_but_loopback = before
 
 
 @pytest.fixture
 def feather_sandbox() -> Iterator[Sandbox]:
-    """A Feather on this machine, fresh for each test and without a rate limit."""
+    """A new `Sandbox` for each test, without a rate limit."""
     from featherhq.sandbox import Sandbox  # noqa: PLC0415 - see above
 
     with Sandbox(rate_limit=None) as running:
@@ -69,7 +71,7 @@ def feather_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def feather(feather_sandbox: Sandbox) -> Iterator[Feather]:
-    """A `Feather` that talks to `feather_sandbox`."""
+    """A `Feather` client that is connected to `feather_sandbox`."""
     from featherhq import Feather  # noqa: PLC0415 - see above
 
     with Feather(feather_sandbox.api_key, base_url=feather_sandbox.url, rate_limit=None) as client:
@@ -78,17 +80,17 @@ def feather(feather_sandbox: Sandbox) -> Iterator[Feather]:
 
 @pytest.fixture
 def async_feather(feather_sandbox: Sandbox) -> Iterator[AsyncFeather]:
-    """An `AsyncFeather` that talks to `feather_sandbox`.
+    """An `AsyncFeather` client that is connected to `feather_sandbox`.
 
-    Enter it in the test (`async with async_feather:`): its connections belong to the test's event loop, which
-    this fixture, made to work with any plugin for async tests, knows nothing of.
+    Enter it in the test (`async with async_feather:`), because its connections belong to the test's event loop. This
+    fixture works with any plugin for async tests, so it does not know this event loop.
     """
     from featherhq import AsyncFeather  # noqa: PLC0415 - see above
 
     uses = {name for name in dir(AsyncFeather) if not name.startswith("_")} - {"aclose"}
 
     class ToBeEntered(AsyncFeather):
-        """Fails the test that uses it before it is entered, since connections left open are reported in a later one."""
+        """Fails a test that uses it without entering it. Otherwise a later test would report the open connections."""
 
         is_open = was_entered = False
 
@@ -102,20 +104,20 @@ def async_feather(feather_sandbox: Sandbox) -> Iterator[AsyncFeather]:
 
         def __getattribute__(self, name: str) -> Any:
             if name in uses and not ToBeEntered.was_entered:
-                # No exception that the test might catch, or expect.
-                pytest.fail(f"async_feather was used and not entered; enter it: {_ENTER}")
+                # The error of `pytest.fail` is not an `Exception`, so the test cannot catch it by mistake.
+                pytest.fail(f"async_feather was used but not entered; use: {_ENTER}")
             return super().__getattribute__(name)
 
     ToBeEntered.__name__ = AsyncFeather.__name__
     client = ToBeEntered(feather_sandbox.api_key, base_url=feather_sandbox.url, rate_limit=None)
     yield client
     if ToBeEntered.is_open:
-        _let_go(client)
-        pytest.fail(f"async_feather was entered and never left; enter it: {_ENTER}")
+        _discard(client)
+        pytest.fail(f"async_feather was entered but not closed; use: {_ENTER}")
 
 
-def _let_go(client: AsyncFeather) -> None:
-    """Have connections end here and now whose event loop may be gone, and not with a warning in a later test."""
+def _discard(client: AsyncFeather) -> None:
+    """Close a client's connections now, so that a later test gets no warning. Its event loop may be closed already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         client.__dict__.clear()

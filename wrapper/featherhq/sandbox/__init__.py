@@ -1,4 +1,4 @@
-"""A Feather that runs on your machine: real sockets, no network, no key.
+"""A local server that behaves like Feather's web chat API. It uses real sockets, and needs no network and no account.
 
     from featherhq import Feather
     from featherhq.sandbox import CutAfter, Sandbox
@@ -8,11 +8,11 @@
             thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")
             print(thread.ask("hello").text)             # HELLO
 
-            sandbox.inject("sendMessage", CutAfter())   # the next message is accepted, and nobody says so
+            sandbox.inject("sendMessage", CutAfter())   # the next message is accepted, but gets no response
 
-Needs the extra `featherhq[sandbox]`. It does what Feather's pages say, and guesses where they are silent (whether a
-closed thread takes messages, what an event looks like, which way lists run); it was never held against the vendor's
-servers.
+It needs the extra `featherhq[sandbox]`. It follows the contract (`openapi.yaml`), which was made from the vendor's API
+reference. The reference does not say whether a closed thread accepts messages, what the data of an event contains, or
+in which order messages are listed. There the sandbox guesses. It was never compared with the vendor's servers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from typing import Final, Self
 from uuid import UUID, uuid4
 
 try:
-    from featherhq.sandbox._app import App, RecordedRequest, known_operation
+    from featherhq.sandbox._app import App
+    from featherhq.sandbox._contract import operation_id
+    from featherhq.sandbox._requests import RecordedRequest
     from featherhq.sandbox._server import Server
+    from featherhq.sandbox._stream import StreamSettings
 except ImportError as error:
     raise ImportError(f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name) from error
 
@@ -56,7 +59,7 @@ from featherhq.sandbox._limit import Counting, counter
 from featherhq.sandbox._state import LARGEST_LIMIT, State
 
 _LARGEST_PORT: Final = 65535
-# How many threads an error lists.
+# The largest number of threads that an error lists.
 _LISTED: Final = 5
 
 __all__ = [
@@ -85,33 +88,35 @@ __all__ = [
 
 
 class Sandbox:
-    """A Feather on a loopback port, for the time of a `with` block.
+    """A server on a loopback port, which runs inside a `with` block.
 
     Args:
-        agent: Called with a message and the thread's earlier messages, oldest first; gives a reply or several. It may
-            block. If it raises, there is no reply, and the logger `featherhq.sandbox` tells.
-        api_key: The key it takes.
-        rate_limit: Requests a second for all callers together; `None` for no limit.
-        counting: How it counts them; Feather's pages do not say. `"bucket"` is a token bucket that holds one second's
-            worth. `"sliding"` allows so many in any one second. `"fixed"` allows so many in each whole second of its
-            clock. The windows round the rate down; for less than one request a second, a window is as long as it takes
-            for one.
-        port: The port; any free one by default.
-        newest_first: List messages from the newest on. Feather's pages do not say which way it does.
-        largest_page: Messages in a page of history, whatever is asked for.
-        heartbeat: Seconds of silence on a stream before a comment is sent.
-        stream_life: Seconds after which each event stream is cut, its connection with it, as a load balancer does; or a
-            pair (shortest, longest), from which each stream's life is drawn at random. `None` for never.
-        envelope: The name under which an event's data holds the message, `"message"` or `"data"`; `None` for the
-            message alone. Feather's pages do not say.
+        agent: The function that replies to messages. It is called with a message's text and the thread's earlier
+            messages, oldest first, and returns one reply or a list of replies. It may block. If it raises an error
+            or returns anything else, there is no reply, and the logger `featherhq.sandbox` logs the error.
+        api_key: The API key that a request must have.
+        rate_limit: Requests per second, of all clients together; `None` for no limit. The default is the limit of the
+            vendor's standard plan.
+        counting: How requests are counted; the vendor does not say how. `"bucket"` is a token bucket that holds the
+            tokens of one second. `"sliding"` is a sliding window of one second. `"fixed"` is a fixed window, which
+            begins at each whole second. Both windows round the rate limit down. Below one request per second, a window
+            is as long as one request needs.
+        port: The port; 0 for any free port.
+        newest_first: Whether the newest message is listed first. The vendor's API reference does not say.
+        largest_page: The largest number of messages in a page, even if the request asks for more.
+        heartbeat: Seconds without an event on a stream, after which a comment is sent.
+        stream_life: Seconds after which a stream's connection is closed, as a load balancer may do; `None` for never. A
+            pair (shortest, longest) gives each stream a random time between these two.
+        envelope: The field of an event's data that holds the message, `"message"` or `"data"`; `None` if the data is
+            the message itself. The vendor's API reference does not say.
 
     Attributes:
-        url: Where it listens, while it does.
-        api_key: The key it takes.
+        url: The base URL while the sandbox runs.
+        api_key: The API key that a request must have.
 
     Raises:
-        ValueError: an argument has a value that cannot be; the error names it, and says what fits.
-        TypeError: an argument is of another type.
+        ValueError: An argument has an invalid value. The error names the argument and the valid values.
+        TypeError: An argument has a wrong type.
     """
 
     def __init__(
@@ -144,9 +149,7 @@ class Sandbox:
             agent,
             api_key=api_key,
             limit=counter(counting, rate_limit),
-            heartbeat=heartbeat,
-            stream_life=_shortest_and_longest(stream_life),
-            envelope=envelope,
+            stream_settings=StreamSettings(heartbeat, _shortest_and_longest(stream_life), envelope),
             transports=self._server.transports,
         )
 
@@ -158,78 +161,83 @@ class Sandbox:
         self.stop()
 
     def start(self) -> None:
-        """Start it. Returns when it accepts connections.
+        """Start the sandbox, and wait until it accepts connections.
 
         Raises:
-            OSError: the port is taken.
-            RuntimeError: it runs already.
+            OSError: The port is in use.
+            RuntimeError: The sandbox is already running.
         """
         self.url = self._server.start(lambda: self._app.asgi, self._port)
 
     def stop(self) -> None:
-        """End it at once, with whatever is open."""
+        """Stop the sandbox at once, and close all connections. Nothing happens if it is not running."""
         self._server.stop()
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What it saw, in order, also what went wrong."""
-        return list(self._app.requests)
+        """All requests that were received, in order, including those with a fault."""
+        return list(self._app.log.requests)
 
     def wait_for_requests(self, count: int, operation: str | None = None, timeout: float = 5.0) -> None:
-        """Wait until it has seen so many requests.
+        """Wait until a number of requests was received, counted since the sandbox was created.
 
         Args:
-            count: How many.
-            operation: Of which operation, as for `inject`; all by default.
-            timeout: Seconds.
+            count: The number of requests, 0 or more.
+            operation: The `operationId` of the requests to count, such as `"sendMessage"` or `"send_message"`; `None`
+                for all requests.
+            timeout: The longest time to wait, in seconds, 0 or more.
 
         Raises:
-            TimeoutError: it has not.
-            ValueError: there is no such operation, or the count or the seconds are below 0.
-            TypeError: an argument is of another type.
-            RuntimeError: it has not, and does not run.
+            TimeoutError: Fewer requests were received in this time.
+            ValueError: There is no such operation, or a number is below 0.
+            TypeError: An argument has a wrong type.
+            RuntimeError: Fewer requests were received, and the sandbox is not running.
         """
         _checks.whole("count", count, 0)
         _checks.number("timeout", timeout, "seconds, 0 or more", zero=True)
-        name = None if operation is None else known_operation(operation)
+        name = None if operation is None else operation_id(operation)
+        log = self._app.log
 
         def enough() -> bool:
-            return sum(name in (None, request.operation) for request in self._app.requests) >= count
+            return sum(name in (None, request.operation) for request in log.requests) >= count
 
-        with self._app.seen:
+        with log.changed:
             if enough():
                 return
             self._server.must_run()
-            if not self._app.seen.wait_for(enough, timeout):
-                raise TimeoutError(f"not {count} requests within {timeout:g} s: {self._app.requests}")
+            if not log.changed.wait_for(enough, timeout):
+                raise TimeoutError(f"expected {count} requests within {timeout:g} s; received: {log.requests}")
 
     def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | UUID | None = None) -> None:
-        """Make the next requests of an operation go wrong.
+        """Apply a fault to the next requests of an operation.
+
+        Faults with the same operation and thread are applied in the order of their injection. A fault for an operation
+        is applied before one for `"*"`, and then a fault for a thread before one for any thread.
 
         Args:
-            operation: Its `operationId`, such as `"sendMessage"` or `"send_message"`, or `"*"` for any to which the
-                fault does something.
-            fault: How.
-            times: How many requests.
-            thread_id: Of which thread, which need not be there yet; of any by default.
+            operation: The `operationId`, such as `"sendMessage"` or `"send_message"`; `"*"` for any operation on which
+                the fault has an effect.
+            fault: The fault.
+            times: The number of requests, 1 or more.
+            thread_id: The thread of the requests, which need not exist yet; `None` for any thread.
 
         Raises:
-            ValueError: there is no such operation, the fault does nothing to it, or the times are below 1.
-            TypeError: an argument is of another type, such as a fault's class in the place of a fault.
+            ValueError: There is no such operation, the fault has no effect on it, or `times` is below 1.
+            TypeError: An argument has a wrong type, such as the class of a fault instead of a fault.
         """
-        self._app.inject(operation, fault, times, thread_id)
+        self._app.faults.add(operation, fault, times, thread_id)
 
     def forget_faults(self) -> None:
-        """From now on nothing goes wrong any more, whatever was injected."""
-        self._app.forget_faults()
+        """Remove all faults that were injected and have not happened yet."""
+        self._app.faults.clear()
 
     def say(self, thread_id: str | UUID, text: str) -> Message:
-        """Have the agent say something of its own accord.
+        """Add a message of the agent to a thread, without a message of the user before it.
 
         Raises:
-            ValueError: there is no such thread, or the text is empty.
-            TypeError: an argument is of another type.
-            RuntimeError: it does not run.
+            ValueError: There is no such thread, or the text is empty.
+            TypeError: An argument has a wrong type.
+            RuntimeError: The sandbox is not running.
         """
         self._server.must_run()
         _checks.text("text", text)
@@ -237,11 +245,11 @@ class Sandbox:
         return said
 
     def messages(self, thread_id: str | UUID) -> list[Message]:
-        """What stands in a thread, oldest first. It may be asked for after the end, too.
+        """All messages of a thread, oldest first. The sandbox need not be running.
 
         Raises:
-            ValueError: there is no such thread.
-            TypeError: the id is of another type.
+            ValueError: There is no such thread.
+            TypeError: The id has a wrong type.
         """
         return self._app.state.get(self._known(thread_id)).history()
 
@@ -249,22 +257,20 @@ class Sandbox:
         wanted, known = _checks.thread("thread_id", thread_id), list(self._app.state.threads)
         if wanted in known:
             return wanted
-        listed = ", ".join(known[-_LISTED:])
-        there = (
-            f"there are {len(known)}: {'…, ' if len(known) > _LISTED else ''}{listed}"
-            if known
-            else "there are none yet"
-        )
-        raise ValueError(f"no thread {wanted}; {there}")
+        if not known:
+            raise ValueError(f"no thread {wanted}; no thread has been created yet")
+        listed = ", ".join([*(["…"] if len(known) > _LISTED else []), *known[-_LISTED:]])
+        raise ValueError(f"no thread {wanted}; existing threads ({len(known)}): {listed}")
 
 
 def _shortest_and_longest(stream_life: float | tuple[float, float] | None) -> tuple[float, float] | None:
+    """Check `stream_life`, and return it as a pair; `None` for no limit."""
     if stream_life is None:
         return None
-    expected = "seconds above 0 or (shortest, longest), or None for no end"
+    expected = "seconds above 0, a pair (shortest, longest), or None for no end"
     lives = stream_life if isinstance(stream_life, tuple) else (stream_life, stream_life)
     for life in lives:
         _checks.number("stream_life", life, expected)
     if len(lives) != 2 or lives[0] > lives[1]:  # noqa: PLR2004 - a pair
-        raise _checks.refusal(ValueError, "stream_life", expected, stream_life)
+        raise _checks.bad_value(ValueError, "stream_life", expected, stream_life)
     return lives

@@ -1,14 +1,39 @@
-"""The sandbox's own agent: no model, just enough of a conversation for a demo and a first test."""
+"""The sandbox's default agent, and the runner that calls an agent for each message."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
+import threading
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from featherhq.models import INBOUND, Message
+from featherhq.sandbox import _checks
+from featherhq.sandbox._redaction import redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featherhq.sandbox._state import State
+
+logger: Final = logging.getLogger("featherhq.sandbox")
 
 
 def default_agent(text: str, history: list[Message]) -> str | list[str]:
-    """A reply to a message; the same one for the same conversation."""
+    """Reply to a message with fixed sentences. No model is used, and equal arguments give equal replies.
+
+    Args:
+        text: The user's message.
+        history: The thread's earlier messages, oldest first.
+
+    Returns:
+        One reply, or a list of replies.
+    """
     words = set(re.findall(r"[a-z]+", text.lower()))
     asked_before = " ".join(message.text.lower() for message in history if message.direction == INBOUND)
     if words & {"bye", "thanks", "thank"}:
@@ -21,3 +46,78 @@ def default_agent(text: str, history: list[Message]) -> str | list[str]:
     if words & {"hi", "hello", "hey"} and not history:
         return "Hello! What can I do for you?"
     return f"You said: {text}"
+
+
+class AgentRunner:
+    """Calls the agent for each message, for one message of a thread at a time.
+
+    Args:
+        agent: The agent. See `Sandbox`.
+        state: The threads and their messages.
+        say: Adds a reply to a thread.
+        api_key: The key that the log must not show.
+
+    Attributes:
+        tasks: The messages whose replies are not complete.
+    """
+
+    def __init__(
+        self,
+        agent: Callable[[str, list[Message]], str | list[str]],
+        state: State,
+        say: Callable[[str, str], object],
+        api_key: str,
+    ) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._agent = agent
+        self._state = state
+        self._say = say
+        self._api_key = api_key
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def start(self, thread_id: str, message_id: str, text: str) -> None:
+        """Reply to a message in the background."""
+        task = asyncio.create_task(self._reply(thread_id, message_id, text))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _reply(self, thread_id: str, message_id: str, text: str) -> None:
+        async with self._locks[thread_id]:
+            history = [message for message in self._state.get(thread_id).history() if message.id != message_id]
+            for reply in await self._in_thread(text, history):
+                self._say(thread_id, reply)
+
+    async def _in_thread(self, text: str, history: list[Message]) -> list[str]:
+        """Call the agent in a new thread, because it may block. It is a daemon thread, so the program can exit."""
+        loop = asyncio.get_running_loop()
+        replies: asyncio.Future[list[str]] = loop.create_future()
+
+        def done(result: list[str]) -> None:
+            # The future is cancelled if the sandbox is being stopped.
+            with suppress(asyncio.InvalidStateError):
+                replies.set_result(result)
+
+        def run() -> None:
+            result = self._replies(text, history)
+            try:
+                loop.call_soon_threadsafe(done, result)
+            except RuntimeError:
+                logger.debug("the agent replied after the sandbox had stopped")
+
+        threading.Thread(target=run, name="feather-sandbox-agent", daemon=True).start()
+        return await replies
+
+    def _replies(self, text: str, history: list[Message]) -> list[str]:
+        """The agent's replies; none if it fails."""
+        try:
+            result: Any = self._agent(text, history)
+            several = isinstance(result, Iterable) and not isinstance(result, str)
+            replies: list[Any] = list(result) if several else [result]
+            for reply in replies:
+                _checks.instance("a reply of the agent", reply, str, "a string")
+        except Exception:  # noqa: BLE001 - no error of the agent may stop the sandbox
+            # Format the traceback here, because it may contain the key.
+            trace = redactor(self._api_key)(traceback.format_exc())
+            logger.error("the agent failed, so there is no reply\n%s", trace)  # noqa: TRY400
+            return []
+        return replies

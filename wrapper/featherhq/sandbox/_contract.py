@@ -1,6 +1,6 @@
-"""The contract as the sandbox reads it: which operations there are, and what they may be sent.
+"""The operations of the contract, and the check of a request against it.
 
-Read from the document that the client was generated from, so that the two cannot differ.
+The contract is the OpenAPI document from which the client was generated, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 from jsonschema import Draft202012Validator, FormatChecker
 
+from featherhq.sandbox import _checks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,9 +27,9 @@ class Operation:
     """One operation of the contract.
 
     Attributes:
-        id: Its `operationId`, such as `sendMessage`.
-        method: Its HTTP method, in capitals.
-        path: Its path, with parameters in braces.
+        id: The `operationId`, such as `sendMessage`.
+        method: The HTTP method, in capital letters.
+        path: The path, with parameters in braces.
     """
 
     id: str
@@ -38,11 +40,11 @@ class Operation:
 
     @property
     def takes_body(self) -> bool:
-        """Whether a JSON body belongs to it."""
+        """Whether its requests have a JSON body."""
         return self._body is not None
 
     def problem(self, path: Mapping[str, str], query: Mapping[str, str], body: object) -> str | None:
-        """What of a request is not as the contract has it, or `None`."""
+        """The first error of a request against the contract; `None` if there is no error."""
         values = {("path", name): value for name, value in path.items()}
         values |= {("query", name): value for name, value in query.items()}
         for key, validator in self._parameters.items():
@@ -65,10 +67,29 @@ def operations() -> tuple[Operation, ...]:
     )
 
 
+def operation_id(name: str, *others: str) -> str:
+    """The `operationId` for a name such as `sendMessage` or `send_message`.
+
+    Args:
+        name: The name.
+        others: More names that the caller accepts. The error lists them.
+
+    Raises:
+        TypeError: The name is not a string.
+        ValueError: There is no such operation. The error lists all operations.
+    """
+    _checks.instance("operation", name, str, "an operationId such as 'sendMessage'")
+    known = {known.id.replace("_", "").lower(): known.id for known in operations()}
+    found = known.get(name.replace("_", "").lower())
+    if found is None:
+        raise ValueError(f"no operation {name!r}; expected one of {', '.join([*known.values(), *others])}")
+    return found
+
+
 def _operation(document: dict[str, Any], path: str, method: str, described: dict[str, Any]) -> Operation:
     body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     return Operation(
-        # An operation that nobody has named yet goes by its method and path.
+        # An operation without an `operationId` is named by its method and path.
         id=described.get("operationId", f"{method} {path}"),
         method=method.upper(),
         path=path,
@@ -86,7 +107,7 @@ def _validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012V
 
 
 def _as_json_schema(schema: Any) -> Any:
-    """A schema of OpenAPI 3.0, where null is allowed by `nullable`, as JSON Schema, where it is a type."""
+    """Convert a schema of OpenAPI 3.0 to JSON Schema: `nullable: true` becomes the type null."""
     if isinstance(schema, list):
         return [_as_json_schema(item) for item in schema]
     if not isinstance(schema, dict):

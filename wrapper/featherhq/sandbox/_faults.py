@@ -1,7 +1,7 @@
-"""What can go wrong on request: hand one of these to `Sandbox.inject`.
+"""The faults. Pass one of them to `Sandbox.inject`.
 
-Each says in `fits` to which operations it does something. One that would do nothing is refused: where it is made, or
-where it is injected.
+The attribute `fits` of a fault says on which operations it has an effect. A fault without an effect is an error, either
+when it is created or when it is injected.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from attrs import NOTHING, Attribute, field, fields, frozen
 from attrs.validators import optional
 
 from featherhq.sandbox import _checks
-from featherhq.sandbox._checks import refusal, shown
+from featherhq.sandbox._checks import bad_value, shown
 
-# The statuses that end an exchange, as far as HTTP's three digits go.
+# A final response has a status of at least 200 (RFC 9110, section 15). A status has three digits.
 _CODES: Final = (200, 999)
 
 
 @frozen
 class Fits:
-    """To which operations a fault does something.
+    """The operations on which a fault has an effect.
 
     Attributes:
-        only: To this one alone; `None`: to all, also to those that the contract will have tomorrow.
-        but: Not to this one.
+        only: The only such operation; `None` for all operations, even new ones.
+        but: The operation that is excluded; `None` for none.
     """
 
     only: str | None = None
@@ -36,8 +36,8 @@ class Fits:
 
     def __str__(self) -> str:
         if self.only is not None:
-            return f"{self.only} alone"
-        return "every operation" if self.but is None else f"every operation but {self.but}"
+            return f"{self.only} only"
+        return "every operation" if self.but is None else f"every operation except {self.but}"
 
 
 _STREAM: Final = "streamMessages"
@@ -47,7 +47,7 @@ _LIST: Final = "listMessages"
 def _checked(
     check: Callable[..., object], *limits: object, **options: object
 ) -> Callable[[Any, Attribute[Any], Any], None]:
-    """A validator for attrs that names the fault and the argument."""
+    """A validator for attrs. Its error names the fault and the argument."""
 
     def validate(fault: object, attribute: Attribute[Any], value: object) -> None:
         check(f"{type(fault).__name__}.{attribute.name}", value, *limits, **options)
@@ -57,18 +57,18 @@ def _checked(
 
 _flag: Final = _checked(_checks.flag)
 _code: Final = _checked(_checks.whole, *_CODES)
-_seconds: Final = optional(_checked(_checks.number, "seconds above 0, or None for good"))
+_seconds: Final = optional(_checked(_checks.number, "seconds above 0, or None for no end"))
 
 
 @frozen
 class Status:
-    """Answer with a status, and do no work.
+    """Respond with a status, and do not process the request.
 
     Attributes:
-        code: The HTTP status.
-        headers: More headers, such as `{"Retry-After": "1"}`.
-        body: What the body says; the contract's form of an error by default.
-        after: Whether the work is done all the same.
+        code: The HTTP status, from 200 to 999.
+        headers: Additional headers, such as `{"Retry-After": "1"}`.
+        body: The body; `None` for an error in the contract's form.
+        after: Whether to process the request before the response, so that a message is accepted.
     """
 
     fits: ClassVar[Fits] = Fits()
@@ -81,7 +81,11 @@ class Status:
 
 @frozen
 class Html:
-    """Answer with a page of HTML, as a proxy in trouble does."""
+    """Respond with an HTML page, as a proxy does when its server fails. The request is not processed.
+
+    Attributes:
+        code: The HTTP status, from 200 to 999.
+    """
 
     fits: ClassVar[Fits] = Fits()
 
@@ -90,7 +94,13 @@ class Html:
 
 @frozen
 class Body:
-    """Answer with these bytes: JSON that is cut short, a list in place of an object, nothing at all."""
+    """Respond with any bytes, such as incomplete JSON or no bytes at all. The request is not processed.
+
+    Attributes:
+        content: The body.
+        code: The HTTP status, from 200 to 999.
+        content_type: The header `Content-Type`.
+    """
 
     fits: ClassVar[Fits] = Fits()
 
@@ -101,11 +111,12 @@ class Body:
 
 @frozen
 class Stall:
-    """Say nothing.
+    """Send nothing for some time.
 
     Attributes:
-        seconds: Then go on as usual, whether or not the caller is still there; `None`: for good.
-        after: Whether the work is done before.
+        seconds: How long, in seconds above 0. Then the request continues as usual, even if the client has disconnected.
+            `None`: the request never continues.
+        after: Whether to process the request before the wait. Otherwise it is processed afterwards.
     """
 
     fits: ClassVar[Fits] = Fits()
@@ -116,26 +127,30 @@ class Stall:
 
 @frozen
 class CutBefore:
-    """Cut the connection before the work is done: the message is not accepted."""
+    """Close the connection before the request is processed. A message is not accepted."""
 
     fits: ClassVar[Fits] = Fits()
 
 
 @frozen
 class CutAfter:
-    """Do the work and cut the connection before any answer: the message is accepted, and nobody says so."""
+    """Process the request, and close the connection without a response. A message is accepted."""
 
     fits: ClassVar[Fits] = Fits()
 
 
 @frozen
 class CutStream:
-    """Cut a stream, after whichever comes first. At least one of them has to be given.
+    """Close a stream's connection after a number of events or bytes, whichever comes first. One of them is required.
 
     Attributes:
-        after_events: After so many events.
-        after_bytes: After so many bytes of events, also in the middle of one.
-        clean: End it in good order instead.
+        after_events: The number of events; `None` for no limit.
+        after_bytes: The number of bytes, counted after the stream's first comment; `None` for no limit. The stream may
+            end in the middle of an event.
+        clean: Whether to end the response correctly instead, as a server does that has no more events.
+
+    Raises:
+        ValueError: Neither `after_events` nor `after_bytes` was given.
     """
 
     fits: ClassVar[Fits] = Fits(only=_STREAM)
@@ -146,9 +161,7 @@ class CutStream:
 
     def __attrs_post_init__(self) -> None:
         if self.after_events is None and self.after_bytes is None:
-            raise ValueError(
-                "CutStream: expected after_events or after_bytes, got neither; write CutStream(after_events=1)"
-            )
+            raise ValueError("CutStream: after_events or after_bytes is required; write CutStream(after_events=1)")
 
 
 @frozen
@@ -160,10 +173,10 @@ class Duplicate:
 
 @frozen
 class Skip:
-    """Leave out some events of a stream, and go on.
+    """Do not send some events of a stream.
 
     Attributes:
-        events: Which ones, counted from 1 since the stream was opened.
+        events: The numbers of these events. The first event of a stream has the number 1.
     """
 
     fits: ClassVar[Fits] = Fits(only=_STREAM)
@@ -173,10 +186,10 @@ class Skip:
 
 @frozen
 class Replay:
-    """Send the agent's last messages again right after opening a stream, oldest first; then go on as usual.
+    """Send the agent's last messages again at the start of a stream, oldest first. Then continue as usual.
 
     Attributes:
-        messages: How many of them; fewer where the thread has fewer.
+        messages: How many messages. If the thread has fewer, all of them are sent.
     """
 
     fits: ClassVar[Fits] = Fits(only=_STREAM)
@@ -186,10 +199,10 @@ class Replay:
 
 @frozen
 class HoldHead:
-    """Hold back the head of a stream, as a proxy does. Messages from then on are kept, and come out after the head.
+    """Delay the head of a stream's response, as a proxy may do. Messages from this time are sent after the head.
 
     Attributes:
-        seconds: For how long; `None`: until the caller leaves.
+        seconds: How long, in seconds above 0. `None`: the head is never sent.
     """
 
     fits: ClassVar[Fits] = Fits(only=_STREAM)
@@ -199,7 +212,11 @@ class HoldHead:
 
 @frozen
 class Reorder:
-    """List messages in a shuffled order; the same seed shuffles the same way."""
+    """List messages in a random order.
+
+    Attributes:
+        seed: The seed of the random order. Equal seeds give equal orders.
+    """
 
     fits: ClassVar[Fits] = Fits(only=_LIST)
 
@@ -208,10 +225,10 @@ class Reorder:
 
 @frozen
 class Lag:
-    """List messages as if the newest were not there yet.
+    """List messages without the newest ones, as if they were not visible yet.
 
     Attributes:
-        messages: How many of them.
+        messages: How many of the newest messages to leave out.
     """
 
     fits: ClassVar[Fits] = Fits(only=_LIST)
@@ -221,10 +238,10 @@ class Lag:
 
 @frozen
 class Hide:
-    """List messages without those of a certain text, as if they became visible late.
+    """List messages without those that have a certain text, as if they were not visible yet.
 
     Attributes:
-        text: The whole text of what is left out.
+        text: The complete text of the messages to leave out.
     """
 
     fits: ClassVar[Fits] = Fits(only=_LIST)
@@ -234,14 +251,18 @@ class Hide:
 
 @frozen
 class Mute:
-    """Open a stream, and send nothing on it but heartbeats."""
+    """Send only heartbeats on a stream, and no events."""
 
     fits: ClassVar[Fits] = Fits(only=_STREAM)
 
 
 @frozen
 class Drip:
-    """Send the answer a byte at a time, its head included, with so many seconds between two."""
+    """Send the response, including its head, one byte at a time.
+
+    Attributes:
+        interval: Seconds between two bytes, 0 or more.
+    """
 
     fits: ClassVar[Fits] = Fits(but=_STREAM)
 
@@ -250,7 +271,7 @@ class Drip:
 
 @frozen
 class Garbage:
-    """Answer with what is no HTTP."""
+    """Respond with bytes that are not HTTP. The request is not processed."""
 
     fits: ClassVar[Fits] = Fits()
 
@@ -277,11 +298,15 @@ Fault = (
 
 
 def check(fault: object, operation: str | None) -> None:
-    """Refuse what is no fault, and a fault that does nothing to an operation; `None` stands for any operation.
+    """Check that a value is a fault, and that it has an effect on an operation.
+
+    Args:
+        fault: The value.
+        operation: The `operationId`; `None` for any operation.
 
     Raises:
-        TypeError: it is no fault.
-        ValueError: it does nothing there.
+        TypeError: The value is not a fault.
+        ValueError: The fault has no effect on the operation.
     """
     kinds: tuple[type[Fault], ...] = get_args(Fault)
     if isinstance(fault, type) and fault in kinds:
@@ -291,10 +316,10 @@ def check(fault: object, operation: str | None) -> None:
     if isinstance(fault, int) and _CODES[0] <= fault <= _CODES[1]:
         raise TypeError(f"{fault}: expected a fault; write Status({fault})")
     if not isinstance(fault, kinds):
-        raise refusal(TypeError, "fault", f"one of {_names(kinds)}", fault)
+        raise bad_value(TypeError, "fault", f"one of {_names(kinds)}", fault)
     if operation is not None and operation not in fault.fits:
         others = _names(tuple(kind for kind in kinds if operation in kind.fits))
-        raise ValueError(f"{shown(fault)} fits {fault.fits}, not {operation}; for {operation} there are {others}")
+        raise ValueError(f"{shown(fault)} works with {fault.fits}, not with {operation}; use one of {others}")
 
 
 def _names(kinds: tuple[type, ...]) -> str:

@@ -1,7 +1,7 @@
-"""How the sandbox counts requests: three ways, since Feather's pages do not say which one it uses.
+"""The sandbox's rate limit. There are three ways to count requests, because the vendor does not say which one it uses.
 
-Code of its own, which shares nothing with the client's: a mistake there must not be made here again. Pure: the time
-comes from outside, in seconds of a clock that never runs backwards. For one thread.
+This code shares nothing with the client's rate limit, so that both cannot contain the same mistake. It has no I/O: the
+caller supplies the time, in seconds of a clock that never runs backwards. A counter may be used in one thread only.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Counting = Literal["bucket", "sliding", "fixed"]
-"""The ways of counting, by name."""
+"""The names of the ways to count."""
 
-# Seconds by which a request may come too early: a client that is exactly at the limit adds up floats, as we do.
+# A request may come this many seconds too early, because sums of floats are not exact, here and in the client.
 _TOLERANCE: Final = 1e-6
 
 
 class Bucket:
-    """A token bucket: it holds one second's worth of requests, at least 1, and starts full.
+    """A token bucket. It holds the tokens of one second, but at least 1, and is full at the start.
 
     Args:
-        rate: Requests a second, by which it is refilled; more than 0.
+        rate: Tokens added per second; above 0. A request takes one token.
     """
 
     def __init__(self, rate: float) -> None:
@@ -36,30 +36,30 @@ class Bucket:
         self._filled_at = -math.inf
 
     def take(self, now: float) -> bool:
-        """Whether a request that comes now is accepted; one that is refused does not count."""
+        """Count a request at this time, and return whether it is accepted. A rejected request does not count."""
         self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._tokens + _TOLERANCE * self._rate < 1:
             return False
-        # It may fall below 0 by the tolerance. The next request waits for that, so the error does not add up.
+        # The number may fall below 0 by the tolerance. The next request waits for it, so errors do not add up.
         self._tokens -= 1
         return True
 
 
 class SlidingWindow:
-    """A window of one second that ends now: a request leaves it exactly one second after it came.
+    """A sliding window: it holds the requests of the last second.
 
     Args:
-        rate: Requests in any one second, rounded down; below 1, one request in any 1 / rate seconds.
+        rate: Requests in any one second, rounded down. Below 1: one request in any 1 / rate seconds.
     """
 
     def __init__(self, rate: float) -> None:
         self._length, allowed = _window(rate)
-        # When the last ones were accepted. The first of them decides, once there are as many as a window may hold.
+        # The times of the last accepted requests. If the window is full, the first of them must be old enough.
         self._accepted: deque[float] = deque(maxlen=allowed)
 
     def take(self, now: float) -> bool:
-        """Whether a request that comes now is accepted; one that is refused does not count."""
+        """Count a request at this time, and return whether it is accepted. A rejected request does not count."""
         full = len(self._accepted) == self._accepted.maxlen
         if full and now - self._accepted[0] < self._length - _TOLERANCE:
             return False
@@ -68,12 +68,12 @@ class SlidingWindow:
 
 
 class FixedWindows:
-    """Windows of one second that begin when the clock shows a whole second.
+    """Fixed windows of one second, which begin when the clock shows a whole second.
 
-    Two bursts on either side of such a moment are both accepted.
+    Two bursts are both accepted if one comes just before a new window, and the other just after.
 
     Args:
-        rate: Requests in each window, rounded down; below 1, one request in each window of 1 / rate seconds.
+        rate: Requests in each window, rounded down. Below 1: one request in each window of 1 / rate seconds.
     """
 
     def __init__(self, rate: float) -> None:
@@ -82,7 +82,7 @@ class FixedWindows:
         self._accepted = 0
 
     def take(self, now: float) -> bool:
-        """Whether a request that comes now is accepted; one that is refused does not count."""
+        """Count a request at this time, and return whether it is accepted. A rejected request does not count."""
         number = math.floor((now + _TOLERANCE) / self._length)
         if number != self._number:
             self._number, self._accepted = number, 0
@@ -96,18 +96,18 @@ Counter = Bucket | SlidingWindow | FixedWindows
 
 
 def counter(counting: Counting, rate: float | None) -> Counter | None:
-    """What counts requests.
+    """Create a counter.
 
     Args:
-        counting: The way.
-        rate: Requests a second; `None` for no limit.
+        counting: The way to count.
+        rate: Requests per second; `None` for no limit.
 
     Returns:
-        A counter that has seen nothing yet; `None` where there is no limit.
+        A new counter; `None` if there is no limit.
 
     Raises:
-        ValueError: there is no such way, or the rate is not above 0.
-        TypeError: the way is no string, or the rate no number.
+        ValueError: `counting` is unknown, or the rate is not above 0.
+        TypeError: `counting` is not a string, or the rate is not a number.
     """
     ways: Mapping[str, Callable[[float], Counter]]
     ways = {"bucket": Bucket, "sliding": SlidingWindow, "fixed": FixedWindows}

@@ -1,4 +1,4 @@
-"""A server on a loopback port, in a thread of its own."""
+"""An HTTP server on a loopback port, in its own thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
-# Seconds; uvicorn counts in tenths when it renews the date that answers carry.
+# Seconds between two ticks. uvicorn expects a tenth of a second: it renews the `Date` header every ten ticks.
 _TICK: Final = 0.1
 
 
@@ -27,7 +27,7 @@ class Server:
     """Runs an ASGI application until it is stopped.
 
     Attributes:
-        transports: The open connections by the caller's address, for those who want to cut one.
+        transports: The transports of the open connections, by the client's address.
     """
 
     def __init__(self) -> None:
@@ -37,19 +37,19 @@ class Server:
         self._server: _Uvicorn | None = None
 
     def start(self, make_app: Callable[[], Starlette], port: int) -> str:
-        """Start, and return the URL once connections are accepted.
+        """Start the server, wait until it accepts connections, and return its URL.
 
         Args:
-            make_app: Makes the application, on the server's own loop.
-            port: The port; 0 for any free one.
+            make_app: Creates the application. It is called in the server's event loop.
+            port: The port; 0 for any free port.
 
         Raises:
-            OSError: the port is taken.
-            RuntimeError: it runs already.
+            OSError: The port is in use.
+            RuntimeError: The server is already running.
         """
         if self.runs:
-            raise RuntimeError("this sandbox runs already; make another one, or stop() it first")
-        # Named TCP in so many words, as asyncio else leaves out TCP_NODELAY, and each answer takes 40 ms.
+            raise RuntimeError("this sandbox is already running; call stop() first, or create another Sandbox")
+        # The protocol is given, because asyncio sets TCP_NODELAY only then. Without it each response takes 40 ms.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,7 +63,7 @@ class Server:
         def run() -> None:
             try:
                 asyncio.run(self._serve(make_app, listener, started))
-            except Exception as error:  # noqa: BLE001 - it is raised where start() waits
+            except Exception as error:  # noqa: BLE001 - start() raises it
                 listener.close()
                 started.set_exception(error)
 
@@ -78,26 +78,26 @@ class Server:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started, and not stopped since."""
+        """Whether the server is running."""
         return self._thread is not None
 
     def must_run(self) -> None:
-        """Refuse what needs a server that runs.
+        """Check that the server is running.
 
         Raises:
-            RuntimeError: it does not run.
+            RuntimeError: It is not.
         """
         if not self.runs:
-            raise RuntimeError("this sandbox does not run; call this within its `with` block, or after start()")
+            raise RuntimeError("this sandbox is not running; call this inside its `with` block, or after start()")
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function on the server's loop, and wait for what it returns.
+        """Call a function in the server's event loop, and return its result.
 
         Raises:
-            RuntimeError: it does not run.
+            RuntimeError: The server is not running.
         """
         self.must_run()
-        assert self._loop is not None  # noqa: S101 - it runs
+        assert self._loop is not None  # noqa: S101 - the server is running
 
         async def on_loop() -> Any:
             return function(*arguments)
@@ -105,7 +105,7 @@ class Server:
         return asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result()
 
     def stop(self) -> None:
-        """Cut all connections and end the thread."""
+        """Close all connections, and end the thread. Nothing happens if the server is not running."""
         if self._thread is not None:
             self.call(self._leave)
             self._thread.join()
@@ -116,7 +116,7 @@ class Server:
         transports = self.transports
 
         class Protocol(H11Protocol):
-            """Keeps its transport where a fault can find it."""
+            """Registers its transport, so that a fault can close it."""
 
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 transports[transport.get_extra_info("peername")] = transport
@@ -137,14 +137,14 @@ class Server:
         )
         self._server = _Uvicorn(config, started)
         await self._server.serve(sockets=[listener])
-        # What is still at work was cut off from its caller; let it see that before the loop ends.
+        # The connections of these tasks are closed. Let the tasks clean up before the event loop ends.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     def _leave(self) -> None:
-        assert self._server is not None  # noqa: S101 - it was started
+        assert self._server is not None  # noqa: S101 - the server was started
         self._server.leave()
         for transport in list(self.transports.values()):
             transport.abort()
@@ -157,12 +157,12 @@ class _Uvicorn(uvicorn.Server):
         self._leaving = asyncio.Event()
 
     def leave(self) -> None:
-        """End, without waiting for the next tick."""
+        """Stop the server without waiting for the next tick."""
         self.should_exit = True
         self._leaving.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # All connections were cut by then, so there is nobody to wait for.
+        # uvicorn would wait for open connections. They are all closed already.
         for server in self.servers:
             server.close()
         for listener in sockets or ():

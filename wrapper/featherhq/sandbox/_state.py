@@ -1,4 +1,4 @@
-"""Threads and messages, as the sandbox keeps them. Pure: no sockets, no tasks; clock and ids come from outside."""
+"""The threads and messages of a sandbox, in memory. No I/O: the caller supplies the clock and the ids."""
 
 from __future__ import annotations
 
@@ -19,26 +19,31 @@ _AGENT: Final = "Sandbox agent"
 
 
 class UnknownThreadError(Exception):
-    """There is no thread of that id."""
+    """There is no thread with this id."""
 
 
 class ClosedThreadError(Exception):
-    """The thread is closed. That Feather then takes no more messages is a guess: its pages do not say."""
+    """The thread is closed, so it accepts no message. This is a guess: the contract (`closeThread`) does not say it."""
 
 
 @define
 class ThreadState:
-    """A thread, in the contract's own terms."""
+    """A thread.
+
+    Attributes:
+        details: The thread, as the contract's `Thread` object.
+        messages: Its messages, as the contract's message objects, oldest first.
+    """
 
     details: dict[str, Any]
     messages: list[dict[str, Any]] = field(factory=list)
 
     def history(self) -> list[Message]:
-        """Its messages as the client reads them, oldest first."""
+        """The messages in the client's type, oldest first."""
         return [as_message(message) for message in list(self.messages)]
 
     def last_said(self, count: int) -> list[dict[str, Any]]:
-        """The agent's last messages, so many of them at the most, oldest first."""
+        """At most `count` of the agent's last messages, oldest first."""
         said = [message for message in self.messages if message["direction"] == OUTBOUND]
         return said[max(0, len(said) - count) :]
 
@@ -48,10 +53,11 @@ class State:
     """All threads of one sandbox.
 
     Attributes:
-        clock: The time in seconds since 1970.
-        new_id: Makes a UUID.
-        newest_first: Which way lists run; the vendor's pages do not say.
-        largest_page: Messages in a page, at the most.
+        clock: Returns the time, in seconds since 1970.
+        new_id: Returns a new UUID.
+        newest_first: Whether the newest message is listed first. The contract (`listMessages`) does not say it.
+        largest_page: The largest number of messages in a page.
+        threads: The threads, by id.
     """
 
     clock: Callable[[], float]
@@ -61,7 +67,7 @@ class State:
     threads: dict[str, ThreadState] = field(factory=dict)
 
     def create(self, agent_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
-        """Open a thread; what the contract calls a `Thread`."""
+        """Create a thread, and return the contract's `Thread` object."""
         now = self._now()
         version = self.new_id()
         details: dict[str, Any] = {
@@ -94,10 +100,10 @@ class State:
         return details
 
     def get(self, thread_id: str) -> ThreadState:
-        """A thread.
+        """The thread with an id.
 
         Raises:
-            UnknownThreadError: there is none of that id.
+            UnknownThreadError: There is none.
         """
         try:
             return self.threads[thread_id.lower()]
@@ -105,7 +111,7 @@ class State:
             raise UnknownThreadError from None
 
     def update(self, thread_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
-        """Merge metadata and variables into a thread."""
+        """Merge metadata and variables into a thread, and return its `Thread` object."""
         details = self.get(thread_id).details
         details["metadata"] = {**details["metadata"], **metadata}
         details["variables"] = {**details["variables"], **variables}
@@ -113,7 +119,7 @@ class State:
         return details
 
     def close(self, thread_id: str, reason: str | None) -> dict[str, Any]:
-        """Close a thread; its first closing stands."""
+        """Close a thread, and return its `Thread` object. A thread that is closed already does not change."""
         details = self.get(thread_id).details
         if details["isActive"]:
             now = self._now()
@@ -122,11 +128,11 @@ class State:
         return {name: value for name, value in details.items() if name not in hidden}
 
     def accept(self, thread_id: str, text: str) -> dict[str, Any]:
-        """Take in a user's message; what the contract answers to it.
+        """Add a message of the user, and return the contract's response to `sendMessage`.
 
         Raises:
-            UnknownThreadError: there is no such thread.
-            ClosedThreadError: it is closed.
+            UnknownThreadError: There is no such thread.
+            ClosedThreadError: The thread is closed.
         """
         if not self.get(thread_id).details["isActive"]:
             raise ClosedThreadError
@@ -139,7 +145,7 @@ class State:
         }
 
     def say(self, thread_id: str, text: str) -> dict[str, Any]:
-        """Add a message of the agent; the message, as it is listed and streamed."""
+        """Add a message of the agent, and return the contract's message object."""
         return self._add(thread_id, OUTBOUND, "SENT", text)
 
     def page(
@@ -153,12 +159,19 @@ class State:
         hidden: int = 0,
         without: str | None = None,
     ) -> dict[str, Any]:
-        """A page of messages, without so many of the newest; what the contract calls `ThreadMessages`.
+        """A page of a thread's messages, as the contract's `ThreadMessages` object.
 
-        Messages whose text is `without` are left out as well.
+        Args:
+            thread_id: The thread's id.
+            limit: The size of the page. The contract allows any string: one that is not a number means 50.
+            cursor: The id of the message before the page. If there is no such message, the page is empty.
+            direction: The direction of the messages to list; `None` for all.
+            status: The status of the messages to list; `None` for all.
+            hidden: How many of the newest messages to leave out.
+            without: The text of messages to leave out; `None` for none.
 
-        A limit that is no number counts as the default, since the contract takes any string; a cursor that
-        names no message has nothing after it.
+        Raises:
+            UnknownThreadError: There is no such thread.
         """
         thread = self.get(thread_id)
         size = min(max(int(limit) if limit and limit.isdecimal() else DEFAULT_LIMIT, 1), self.largest_page)
@@ -175,18 +188,8 @@ class State:
             and message["messageBody"] != without
         ]
         shown = matching[:size]
-        details = thread.details
         return {
-            "agentId": details["agentId"],
-            "agentDetails": {**details["agentDetails"], "agentType": "CHAT"},
-            "agentVersionId": details["agentVersionId"],
-            "agentVersionDetails": {
-                "id": details["agentVersionId"],
-                "version": 1,
-                "mode": "FLOW",
-                "smsMaxTokens": 256,
-                "smsTemperature": 0,
-            },
+            **_page_head(thread.details),
             "messages": shown,
             "pagination": {"limit": size, "nextCursor": shown[-1]["id"] if len(matching) > size else None},
         }
@@ -222,20 +225,38 @@ class State:
 
 
 def as_message(data: dict[str, Any]) -> Message:
-    """A message as the client's type has it, from what a `State` made."""
+    """Convert a message object of the contract to the client's type."""
     made_at = data["createdAt"]
     return Message(
         id=data["id"],
         text=data["messageBody"],
         direction=data["direction"],
-        # A test may have taken it away.
+        # A test may have removed it.
         created_at=None if made_at is None else datetime.fromisoformat(made_at),
         status=data["status"],
         raw=data,
     )
 
 
+def _page_head(details: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a page that do not depend on its messages."""
+    version = details["agentVersionId"]
+    return {
+        "agentId": details["agentId"],
+        "agentDetails": {**details["agentDetails"], "agentType": "CHAT"},
+        "agentVersionId": version,
+        "agentVersionDetails": {
+            "id": version,
+            "version": 1,
+            "mode": "FLOW",
+            "smsMaxTokens": 256,
+            "smsTemperature": 0,
+        },
+    }
+
+
 def _after(messages: Iterable[dict[str, Any]], cursor: str) -> list[dict[str, Any]]:
+    """The messages after the one with the cursor's id."""
     rest = iter(messages)
     for message in rest:
         if message["id"] == cursor:
