@@ -61,7 +61,7 @@ def _add_arguments(command: argparse.ArgumentParser, measurement: Callable[..., 
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="measurement")
     for name, measurement in MEASUREMENTS.items():
         docstring = inspect.getdoc(measurement) or ""

@@ -2,7 +2,7 @@
 
 One send in five has a fault. Every stream is cut after at most twenty events, sometimes in the middle of an event. The
 run holds if no message is doubled, no reply is lost or doubled, and no send fails. A send may end with
-`DeliveryUnknownError` only if its fault hides the truth from every client.
+`DeliveryUnknownError` only if no client can know, after this fault, whether the message was delivered.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ async def limited(client: str, asks: int, conversations: int, seed: int) -> Coun
 
             await asyncio.gather(*(converse(number) for number in range(conversations)))
         counts["requests"] = len(sandbox.requests)
-        # The faults contain some of these too.
+        # Some of these answers are injected faults.
         counts["refused (429)"] = sum(request.status == HTTPStatus.TOO_MANY_REQUESTS for request in sandbox.requests)
     return counts
 

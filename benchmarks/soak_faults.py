@@ -11,6 +11,7 @@ LATE = 9.1
 FAULTY = 1 / 5
 """The share of sends that have a fault."""
 EVENTS_A_STREAM = 20
+"""A stream is cut after at most so many events."""
 
 # After each of these faults, the client can send the message again or find it. It must be in the thread once.
 KNOWABLE: tuple[Fault, ...] = (
@@ -29,7 +30,8 @@ KNOWABLE: tuple[Fault, ...] = (
     Stall(LATE),
     Stall(LATE, after=True),
 )
-# After these, no client can know whether the message was delivered: no answer comes, and the list does not tell.
+# After each of these, no client can know whether the message was delivered. No answer comes in time, and the list does
+# not contain the message or cannot be read. The second fault is for the list.
 UNKNOWABLE: tuple[tuple[Fault, Fault | None], ...] = (
     (Stall(), None),
     (Status(504), None),

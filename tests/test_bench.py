@@ -79,8 +79,8 @@ def test_every_measurement_in_small(url: str, capsys: pytest.CaptureFixture[str]
         limiter = pool.submit(lambda: asyncio.run(measure_limiter.limiter(asks=15, rate=30.0)))
         run = parts.Run(sys.executable, rounds=1)
         run.start(url)
-        for started in (run.results.imports, run.results.programs):
-            started["httpx"] = started["featherhq"]
+        run.results.imports["httpx"] = run.results.imports["featherhq"]
+        run.results.programs["httpx"] = run.results.programs["featherhq"]
         _measure_speed(run.results, url)
         run.results.limiter = limiter.result()
         run.results.rate_limit = {name: found.result() for name, found in waiting.items()}
