@@ -1,4 +1,4 @@
-"""A small run of `make soak`: what becomes of messages and replies under faults, counted."""
+"""A small run of `make soak`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import soak
 
 
 def test_nothing_is_doubled_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """Messages, replies, and those of which nobody can know: each as arranged."""
+    """Under faults, no message and no reply is lost or doubled."""
     caplog.set_level("ERROR", "featherhq")
     tally = asyncio.run(soak.soak(sends=200, conversations=20, seed=2))
     assert tally.holds, tally.table()
@@ -24,7 +24,7 @@ def test_nothing_is_doubled_and_nothing_is_lost(caplog: pytest.LogCaptureFixture
 
 
 def test_a_tally_that_does_not_hold() -> None:
-    """Each of the counts that must be nought is looked at."""
+    """A run does not hold if one of these counts is not zero."""
     assert soak.Tally(sent=5, arranged=1, unknown=1).holds
     for name in ("doubled", "missing", "lost", "twice", "disordered", "arranged", "unknown"):
         tally = soak.Tally()

@@ -1,7 +1,7 @@
-"""A server for benchmarks: fixed answers, as fast as Python gives them, so that it is the clients that are measured.
+"""A fast server with fixed answers, for measurements of the clients' own speed.
 
-It looks at nothing but the method and the path. The sandbox, which checks and keeps what it is sent, would be slower
-than the clients. Run by `bench.py`, in a process of its own; it ends with its standard input.
+It reads only the method and the path of a request. The sandbox would be slower than the clients, because it checks and
+keeps every request. This server runs in its own process, and ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from attrs import define, field
 
 THREAD_ID: Final = "0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e"
 SAY: Final = "/-/say"
-"""Where a POST has a message written to every open stream; it answers how many there are."""
+"""The path of a POST that writes a message to every open stream. It answers the number of streams."""
 OPEN: Final = "/-/open"
-"""Where a GET gives how many connections are open, and how many of them are streams."""
+"""The path of a GET that answers the number of open connections, and how many of them are streams."""
 
 _SENT: Final = {"messageId": "0000000000000000", "threadId": THREAD_ID, "status": "SENT", "windowExpiresIn": 86400}
 _THREAD: Final[object] = {"thread": {"id": THREAD_ID, "messages": [], "nextCursor": None}}
 _STREAM: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n: open\n\n\r\n"
 )
-# As servers do, with a date, so that whoever reads it does so here too.
+# Real servers send a date. Some clients parse it, and the measurement has to include that.
 _HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %%d\r\n\r\n%%s"
     % email.utils.formatdate(usegmt=True).encode()
@@ -42,33 +42,39 @@ def _answer(data: object) -> bytes:
 
 @define(eq=False)
 class Connection(asyncio.Protocol):
-    """One caller."""
+    """One connection of a client.
+
+    Attributes:
+        connections: All open connections of the server.
+        streams: Those of them that are streams.
+        unread: Bytes that are no complete request yet.
+    """
 
     connections: set[asyncio.Transport]
     streams: set[asyncio.Transport]
     transport: asyncio.Transport = field(init=False)
-    waiting: bytes = b""
+    unread: bytes = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what is written to."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of TCP it is
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP has this kind
         self.transport = transport
         self.connections.add(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the reason is all the same
-        """The caller is gone."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - every reason is treated the same
+        """Forget the connection."""
         self.connections.discard(self.transport)
         self.streams.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is there in full."""
-        self.waiting += data
+        """Answer every complete request."""
+        self.unread += data
         while True:
-            head, found, rest = self.waiting.partition(b"\r\n\r\n")
+            head, found, rest = self.unread.partition(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             if not found or len(rest) < length:
                 return
-            self.waiting = rest[length:]
+            self.unread = rest[length:]
             self._handle(*head.split(b" ", 2)[:2])
 
     def _handle(self, method: bytes, target: bytes) -> None:
@@ -84,15 +90,15 @@ class Connection(asyncio.Protocol):
             self.transport.write(_sent() if method == b"POST" else _THREAD_BYTES)
 
     def _say(self) -> int:
-        # The time of this machine's monotonic clock, which all its processes share.
+        # All processes of a machine share the monotonic clock.
         now = time.monotonic()
-        said = {
+        message = {
             "id": f"r-{now}",
             "direction": "OUTBOUND",
             "messageBody": repr(now),
             "createdAt": datetime.now(UTC).isoformat(),
         }
-        event = f"id: {said['id']}\nevent: message\ndata: {json.dumps(said)}\n\n".encode()
+        event = f"id: {message['id']}\nevent: message\ndata: {json.dumps(message)}\n\n".encode()
         for stream in self.streams:
             stream.write(b"%x\r\n%s\r\n" % (len(event), event))
         return len(self.streams)
@@ -108,7 +114,7 @@ _THREAD_BYTES: Final = _answer(_THREAD)
 
 
 async def serve() -> None:
-    """Serve until the standard input ends; the first line of output is the URL."""
+    """Print the URL, and serve until the standard input ends."""
     connections: set[asyncio.Transport] = set()
     streams: set[asyncio.Transport] = set()
     loop = asyncio.get_running_loop()
