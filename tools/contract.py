@@ -14,7 +14,7 @@ import copy
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -195,13 +195,11 @@ def _check_same_api(ours: CommentedMap, source: Source) -> None:
         raise ContractError(f"{source.at('openapi')}: this is OpenAPI {form}, and {CONTRACT} is {known}")
 
 
-def _wanted(ours: CommentedMap, source: Source) -> CommentedMap:
+def _wanted(ours: CommentedMap, source: Source) -> dict[str, Any]:
     """What of a source goes in."""
     theirs = source.document
-    wanted = CommentedMap()
-    for key in (*_IDENTITY, "paths", "components"):
-        if key in theirs or key in ours:
-            wanted[key] = ours[key] if key in _IDENTITY and key in ours else theirs.get(key)
+    wanted = {key: theirs[key] for key in (*_IDENTITY, "paths", "components") if key in theirs}
+    wanted |= {key: ours[key] for key in _IDENTITY if key in ours}
     if "security" in ours and "security" in theirs and plain(ours["security"]) != plain(theirs["security"]):
         # It holds for the operations that say nothing of it, and here another one would.
         for _, _, operation in operations(theirs):
@@ -209,23 +207,19 @@ def _wanted(ours: CommentedMap, source: Source) -> CommentedMap:
     return wanted
 
 
-def _components(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for section, named in (document.get("components") or {}).items():
-        for name, component in (named or {}).items():
-            yield section, name, component
-
-
 def _check_components(ours: CommentedMap, source: Source) -> None:
     """On a page, a component of a known name is the known one. A whole document may change it."""
-    known = {(section, name): component for section, name, component in _components(ours)}
-    for section, name, component in _components(source.document):
-        here = known.get((section, name), component)
-        if plain(here) != plain(component) and not source.whole:
-            line = line_of(ours, ("components", section, name))
-            raise ContractError(
-                f"{source.at('components', section, name)}: its components.{section}.{name} is not that of "
-                f"{CONTRACT}:{line}. If the vendor has changed it, change it there, and import the page again"
-            )
+    if source.whole:
+        return
+    for section, named in (source.document.get("components") or {}).items():
+        known = (ours.get("components") or {}).get(section) or {}
+        for name, component in (named or {}).items():
+            if name in known and plain(known[name]) != plain(component):
+                line = line_of(ours, ("components", section, name))
+                raise ContractError(
+                    f"{source.at('components', section, name)}: its components.{section}.{name} is not that of "
+                    f"{CONTRACT}:{line}. If the vendor has changed it, change it there, and import the page again"
+                )
 
 
 def _told(ours: CommentedMap, source: Source) -> Iterator[str]:

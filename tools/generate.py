@@ -143,10 +143,8 @@ def hoist(document: dict[str, Any]) -> None:
 
 
 def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
-    for schema in (known, other):
-        schema.setdefault("properties", {})
-    for name, schema in other["properties"].items():
-        if _meaning(known["properties"].setdefault(name, schema)) != _meaning(schema):
+    for name, schema in other.get("properties", {}).items():
+        if _meaning(known.setdefault("properties", {}).setdefault(name, schema)) != _meaning(schema):
             raise ContractError(
                 f"two schemas are called {known['title']}, and their {name!r} differ; the second is at {place}. "
                 "Give one another title in openapi.overlay.yaml"
@@ -157,9 +155,6 @@ def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
             f"two schemas are called {known['title']} and differ; the second is at {place}. "
             "Give one another title in openapi.overlay.yaml"
         )
-    for schema in (known, other):
-        if not schema["properties"]:
-            del schema["properties"]
 
 
 def _meaning(schema: Any) -> Any:
@@ -173,13 +168,10 @@ def modules(document: dict[str, Any]) -> dict[tuple[str, str], str]:
     places = {}
     for path, method, operation in operations(document):
         tag = PythonIdentifier((operation.get("tags") or ["default"])[0], "tag")
-        named = operation.get("operationId")
-        name = (
-            PythonIdentifier(named, "field_")
-            if named
-            else generate_operation_id(path=UntrustedString(path), method=method, prefix="field_")
+        name = operation.get("operationId") or generate_operation_id(
+            path=UntrustedString(path), method=method, prefix="field_"
         )
-        places[path, method] = f"featherhq_api.api.{tag}.{name}"
+        places[path, method] = f"featherhq_api.api.{tag}.{PythonIdentifier(name, 'field_')}"
     return places
 
 

@@ -65,7 +65,7 @@ def _carry_out(document: Any, action: dict[str, Any]) -> None:
         raise UnmatchedError(f"the target matches nothing: {_cause(document, query)}")
     if action.get("remove") is True:
         # From the last on, so that the indexes of a list still to come stay right.
-        for location in sorted({node.location for node in nodes}, key=_order, reverse=True):
+        for location in sorted({node.location for node in nodes}, reverse=True):
             parent = document
             for step in location[:-1]:
                 parent = parent[step]
@@ -98,10 +98,6 @@ def _cause(document: Any, query: JSONPathQuery) -> str:
     return (
         f"{cause}. If the contract has changed there, let the action follow it; if what it was for is gone, remove it"
     )
-
-
-def _order(location: tuple[int | str, ...]) -> list[tuple[bool, int, str]]:
-    return [(isinstance(step, str), 0 if isinstance(step, str) else step, str(step)) for step in location]
 
 
 def _merge(target: dict[str, Any], update: dict[str, Any]) -> None:

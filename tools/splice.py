@@ -23,10 +23,7 @@ def merged(ours: Any, theirs: Any, depth: int = 0) -> Any:
         return ours
     if depth >= _WHOLE or not isinstance(ours, dict) or not isinstance(theirs, dict):
         return theirs
-    united = dict(ours)
-    for key, value in theirs.items():
-        united[key] = merged(ours[key], value, depth + 1) if key in ours else value
-    return united
+    return {**ours, **{key: merged(ours.get(key), value, depth + 1) for key, value in theirs.items()}}
 
 
 class Splice:
