@@ -3,13 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests with a verb of their own: they print what is worth seeing, use both cores as it is, or race against floods.
-ALONE := contract_edits schemathesis wheel hostile
+# Tests with a verb of their own: they print what is worth seeing, use both cores anyway, or race against floods.
+ALONE := contract/test_contract_edits contract/test_schemathesis sockets/test_wheel sockets/test_hostile
 ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test quick lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -23,9 +23,12 @@ sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things on
 
 test: lint typecheck check-generated unit hostile edits schemathesis wheel ## everything that has to hold
 
+quick: $(VENV)/.tools ## the pure tests, without sockets, but for the slow ones (half a minute)
+	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" tests/pure
+
 setup: $(VENV)/.node ## install what tests and generation need
 
-lint: $(VENV)/.tools ## ruff over what is written by hand; what may import what; the drawn table of states
+lint: $(VENV)/.tools ## ruff over what is written by hand; which layer may import which; the drawings in docs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
@@ -36,41 +39,41 @@ typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
 
 unit: $(VENV)/.node ## the tests, with every line and branch of wrapper/ covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=4 $(ALONE:%=--ignore=tests/test_%.py)
+	$(BIN)/coverage run -m pytest --numprocesses=4 $(ALONE:%=--ignore=tests/%.py)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 hostile: $(VENV)/.tools ## answers of broken and hostile servers, more than a thousand
-	$(BIN)/pytest --numprocesses=2 tests/test_hostile.py
+	$(BIN)/pytest --numprocesses=2 tests/sockets/test_hostile.py
 
 edits: $(VENV)/.node ## edits of the contract, each alone, and what contract-diff says of it
-	$(BIN)/pytest -s tests/test_contract_edits.py
+	$(BIN)/pytest -s tests/contract/test_contract_edits.py
 
 schemathesis: $(VENV)/.tools ## the contract against the sandbox
-	$(BIN)/pytest -s tests/test_schemathesis.py
+	$(BIN)/pytest -s tests/contract/test_schemathesis.py
 
 wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
-	$(BIN)/pytest tests/test_wheel.py
+	$(BIN)/pytest tests/sockets/test_wheel.py
 
 model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (twenty minutes)
-	$(BIN)/python tests/random_runs.py --runs 10000
+	$(BIN)/python tests/pure/random_runs.py --runs 10000
 
 mutants: $(VENV)/.tools ## small wrong edits of the core, each of which has to fail a test (fifteen minutes)
 	$(BIN)/python tools/mutants.py
 
-architecture: $(VENV)/.tools ## draw the table of states into docs/architecture.md
+architecture: $(VENV)/.tools ## draw the layers and the table of states into docs/architecture.md
 	$(BIN)/python tools/architecture.py
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
-bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour); writes benchmarks/results.md
+bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel
 	@$(BIN)/python -m build --wheel --outdir $(VENV)/wheel . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
 	@for python in bench bare; do \
 	  $(VENV)/$$python/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(VENV)/wheel/*.whl || exit 1; \
 	done
-	@$(VENV)/bench/bin/python benchmarks/bench.py $(VENV)/bare/bin/python
+	@$(VENV)/bench/bin/python benchmarks/bench.py $(VENV)/bare/bin/python $(addprefix --only=,$(ONLY)) $(addprefix --rounds=,$(ROUNDS))
 
 contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
 	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
@@ -78,11 +81,13 @@ contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.
 contract-diff: $(VENV)/.node ## what the contract's changes break since the last release, or since BASE=rev
 	@$(BIN)/python tools/contract_diff.py $(addprefix --base=,$(BASE))
 
-generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml
+generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml, and _sync/ from _async/
 	@$(BIN)/python tools/generate.py
+	@$(BIN)/python tools/twins.py
 
-check-generated: $(VENV)/.tools ## fail if generated/ is not what the contract gives
+check-generated: $(VENV)/.tools ## fail if generated/ is not what the contract gives, or _sync/ not what _async/ gives
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/python tools/twins.py --check
 
 format: $(VENV)/.tools ## put what is written by hand in form
 	$(BIN)/ruff check --fix .

@@ -561,10 +561,10 @@ def test_a_key_that_takes_too_long(kind: Kind, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("gives", "told"),
     [
-        (lambda: None, "gave what is of type NoneType"),
-        (lambda: b"key", "gave what is of type bytes"),
-        (lambda: "", "gave what is empty"),
-        (lambda: "a key", "gave what has white space"),
+        (lambda: None, "returned a value that is of type NoneType"),
+        (lambda: b"key", "returned a value that is of type bytes"),
+        (lambda: "", "returned a value that is empty"),
+        (lambda: "a key", "returned a value that contains white space"),
         (lambda: 1 / 0, "raised ZeroDivisionError"),
         (sys.exit, "raised SystemExit"),
     ],
@@ -637,7 +637,7 @@ def test_a_list_without_end(kind: Kind, serve: Callable[..., Peer]) -> None:
     """Page after page that brings nothing new: an error that says so, after a hundred."""
     cursors = itertools.count()
     peer = serve(lambda *_: endless(cursors))
-    with pytest.raises(ResponseDecodeError, match="100 pages in a row that bring nothing new"):
+    with pytest.raises(ResponseDecodeError, match="100 pages in a row bring nothing new"):
         list(kind.client(base_url=peer.url).thread(THREAD_ID).messages())
     assert len(peer.seen) == 100
 
@@ -661,7 +661,7 @@ def test_a_conversation_over_a_list_without_end(
     peer = serve(lambda request, _: json_answer({}, "404 No") if b"/stream" in request else endless(cursors))
     with kind.client(base_url=peer.url, timeout=5).thread(THREAD_ID).conversation() as chat:
         assert list(chat.replies(timeout=3)) == []
-    assert "bring nothing new, and no end; trying again later" in caplog.text
+    assert "bring nothing new, without an end; trying again later" in caplog.text
     assert len(peer.seen) < 500
 
 

@@ -311,7 +311,7 @@ def test_entries_that_cannot_be_read(entry: str, caplog: pytest.LogCaptureFixtur
     for _ in range(2):
         assert not is_direct(HTTPS, f"a.example,{entry}")
     assert caplog.record_tuples == [("featherhq", logging.WARNING, caplog.messages[0])]
-    assert caplog.messages[0].startswith("NO_PROXY: skipped what cannot be read: ")
+    assert caplog.messages[0].startswith("NO_PROXY: skipped invalid entries: ")
     assert caplog.messages[0].isprintable()
     assert len(caplog.messages[0]) < 250
     assert len(entry) > 100 or repr(entry) in caplog.messages[0]
@@ -322,7 +322,7 @@ def test_one_warning_for_each_value(caplog: pytest.LogCaptureFixture) -> None:
     """It names all that is skipped of it; another value is worth another one. No entry's password is shown."""
     for value in ("[::1,[::2", "[::1,[::2", "[::3", "http://user:secret@example.com"):
         proxy_for(HTTPS, {"ALL_PROXY": PROXY, "no_proxy": value})
-    begin = "no_proxy: skipped what cannot be read: "
+    begin = "no_proxy: skipped invalid entries: "
     assert caplog.messages == [begin + "'[::1', '[::2'", begin + "'[::3'", begin + "'example.com'"]
 
 
@@ -368,8 +368,8 @@ def test_proxies(value: str, expected: Proxy) -> None:
     assert proxy_for(HTTPS, {"ALL_PROXY": value}) == expected
 
 
-KIND = "is of none of the kinds http, https, socks5, socks5h"
-PORT = "has a port that is no number from 1 to 65535"
+KIND = "has a scheme other than http, https, socks5, socks5h"
+PORT = "has a port that is not a number from 1 to 65535"
 
 
 @pytest.mark.parametrize(
@@ -388,17 +388,17 @@ PORT = "has a port that is no number from 1 to 65535"
         ("http://user:sec/ret@proxy", "has a /, ? or # in its credentials"),
         ("user:12?secret@proxy", "has a /, ? or # in its credentials"),
         ("http://user:12#secret@proxy:3128", "has a /, ? or # in its credentials"),
-        ("http://secret proxy:3128", "has a host that cannot be"),
-        ("http://.secret:3128", "has a host that cannot be"),
-        ("http://*.secret:3128", "has a host that cannot be"),
-        ("http://[::1:3128", "has a host that cannot be"),
-        ("http://[::1]secret:3128", "has a host that cannot be"),
-        ("http://[secret]:3128", "has a host that cannot be"),
-        ("http://[10.0.0.1]:3128", "has a host that cannot be"),
-        ("http://[fd00::12345]:3128", "has a host that cannot be"),
-        ("http://[fe80::1%]:3128", "has a host that cannot be"),
-        ("http://10.0.0.256:3128", "has a host that cannot be"),
-        ("http://10.0.0.01:3128", "has a host that cannot be"),
+        ("http://secret proxy:3128", "has an invalid host"),
+        ("http://.secret:3128", "has an invalid host"),
+        ("http://*.secret:3128", "has an invalid host"),
+        ("http://[::1:3128", "has an invalid host"),
+        ("http://[::1]secret:3128", "has an invalid host"),
+        ("http://[secret]:3128", "has an invalid host"),
+        ("http://[10.0.0.1]:3128", "has an invalid host"),
+        ("http://[fd00::12345]:3128", "has an invalid host"),
+        ("http://[fe80::1%]:3128", "has an invalid host"),
+        ("http://10.0.0.256:3128", "has an invalid host"),
+        ("http://10.0.0.01:3128", "has an invalid host"),
         ("http://proxy:0", PORT),
         ("http://proxy:65536", PORT),
         ("http://proxy:-1", PORT),
@@ -407,9 +407,9 @@ PORT = "has a port that is no number from 1 to 65535"
         ("http://fd00::1", PORT),
         ("proxy:" + "9" * 5000, PORT),
         ("http://proxy:\N{SUPERSCRIPT TWO}", PORT),
-        ("http://pro\nxy:3128", "holds a character that cannot be printed"),
-        ("http://user:sec\0ret@proxy", "holds a character that cannot be printed"),
-        ("http://\udcff@proxy", "holds a character that cannot be printed"),
+        ("http://pro\nxy:3128", "contains a character that cannot be printed"),
+        ("http://user:sec\0ret@proxy", "contains a character that cannot be printed"),
+        ("http://\udcff@proxy", "contains a character that cannot be printed"),
     ],
 )
 def test_proxies_that_cannot_be(value: str, problem: str) -> None:
@@ -420,10 +420,10 @@ def test_proxies_that_cannot_be(value: str, problem: str) -> None:
         proxy_for(HTTPS, {"https_proxy": value})
     error = raised.value
     assert (
-        str(error) == f"https_proxy: expected a proxy such as 'http://proxy:3128', and its value (not shown) {problem}"
+        str(error) == f"https_proxy: expected a proxy such as 'http://proxy:3128', but its value (not shown) {problem}"
     )
     assert error.__notes__ == [
-        "An IPv6 address stands in brackets, and a special character of a password as %XX. Nothing was sent."
+        "Write an IPv6 address in brackets, and a special character of a password as %XX. Nothing was sent."
     ]
     assert error.__cause__ is None
     assert error.__context__ is None

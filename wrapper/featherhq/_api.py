@@ -62,7 +62,7 @@ class WiredClient(Resource, AuthenticatedClient):
         """
         if self._asynchronous:
             raise UsageError(
-                "sync() and sync_detailed() need the api of a Feather, and this is an AsyncFeather's",
+                "sync() and sync_detailed() need the api of a Feather, but this is the api of an AsyncFeather",
                 hint="Await asyncio() or asyncio_detailed() of the same module.",
             )
         return cast("httpx.Client", self._requests)
@@ -75,7 +75,7 @@ class WiredClient(Resource, AuthenticatedClient):
         """
         if not self._asynchronous:
             raise UsageError(
-                "asyncio() and asyncio_detailed() need the api of an AsyncFeather, and this is a Feather's",
+                "asyncio() and asyncio_detailed() need the api of an AsyncFeather, but this is the api of a Feather",
                 hint="Call sync() or sync_detailed() of the same module.",
             )
         return cast("httpx.AsyncClient", self._requests)

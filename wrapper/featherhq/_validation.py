@@ -26,11 +26,11 @@ KEY_HEADER: Final = "X-API-Key"
 def key_problem(value: object) -> str | None:
     """Why a value is no key that a header can carry, in words that follow "a key that"; `None` where it is one."""
     if not isinstance(value, str):
-        return f"is of type {type(value).__name__}, and no string"
+        return f"is of type {type(value).__name__} and not a string"
     if not value:
         return "is empty"
     if not _KEY.fullmatch(value):
-        return "has white space, a line break or another character that no header can carry"
+        return "contains white space, a line break or another character that a header cannot contain"
     return None
 
 
@@ -148,7 +148,7 @@ def rate(value: object) -> float | None:
     if value is None:
         return None
     if not _is_number(value) or value <= 0:
-        raise _refusal("rate_limit", "a finite number of requests a second above 0, or None for no limit", value)
+        raise _refusal("rate_limit", "a finite number of requests per second above 0, or None for no limit", value)
     return float(value)
 
 
@@ -163,13 +163,11 @@ def headers(value: object) -> dict[str, str]:
         if not _HEADER_NAME.fullmatch(name):
             raise _refusal("headers: a name", "a header name (RFC 9110)", name)
         if name.lower() == KEY_HEADER.lower():
-            raise InvalidArgumentError(
-                f"headers: {KEY_HEADER} is set by this client", hint="Hand the key in as api_key=."
-            )
+            raise InvalidArgumentError(f"headers: {KEY_HEADER} is set by this client", hint="Pass the key as api_key=.")
         if item and not _HEADER_VALUE.fullmatch(item):
             # Not shown: headers may hold secrets.
             raise InvalidArgumentError(
-                f"headers[{name!r}]: expected visible ASCII characters, and this value has others",
+                f"headers[{name!r}]: expected visible ASCII characters, but this value has others",
                 hint="Nothing was sent. Encode the value first, for example with urllib.parse.quote.",
             )
     return given
@@ -183,7 +181,7 @@ def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _refusal(name, "text that UTF-8 can carry (this has half a surrogate pair)", value) from None
+        raise _refusal(name, "text that UTF-8 can encode (this contains half of a surrogate pair)", value) from None
     return value
 
 

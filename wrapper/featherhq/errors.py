@@ -279,12 +279,12 @@ _BY_STATUS: Final[Mapping[int, type[APIStatusError]]] = {
 }
 
 _HINTS: Final[Mapping[int, str]] = {
-    400: "Feather's message says what it did not accept; nothing was done.",
-    401: "Check the key: dashboard → Settings → API Keys. FEATHER_API_KEY may hold one that was revoked.",
-    403: "The key is valid but may not do this: check its permissions and which organization it is of.",
-    404: "Check the id, and that it belongs to the organization of this API key.",
-    407: "A proxy on the way wants a user name and a password: put them into HTTPS_PROXY or HTTP_PROXY.",
-    429: "Do other processes share this key? Give each its part in rate_limit=.",
+    400: "Feather's message says what it did not accept. Nothing was done.",
+    401: "Check the key: dashboard → Settings → API Keys. The key in FEATHER_API_KEY may have been revoked.",
+    403: "The key is valid but may not do this. Check its permissions and its organization.",
+    404: "Check the id, and check that it belongs to the organization of this API key.",
+    407: "A proxy on the way wants a user name and a password. Put them into HTTPS_PROXY or HTTP_PROXY.",
+    429: "Do other processes share this key? Give each its share in rate_limit=.",
 }
 
 
@@ -309,15 +309,15 @@ def hint_for_status(
     hint = _hint(status_code, headers)
     if retry_after is not None:
         hint = f"Wait for {retry_after:g} s (`retry_after`). {hint}"
-    return hint if via is None else f"{hint} The answer came through the proxy {via}."
+    return hint if via is None else f"{hint} The response came through the proxy {via}."
 
 
 def _hint(status_code: int, headers: Mapping[str, str]) -> str:
     if status_code < HTTPStatus.BAD_REQUEST:
         moved_to = one_line(headers.get("location", "another place"))
-        return f"Redirects are not followed, lest the key go elsewhere. If {moved_to} is right, set base_url to it."
+        return f"Redirects are not followed: the key must not go elsewhere. If {moved_to} is right, set base_url to it."
     if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Feather or a proxy before it failed. If it stays so, give `request_id` to the vendor's support."
+        return "Feather or a proxy before it failed. If that goes on, give `request_id` to the vendor's support."
     return _HINTS.get(status_code, "`body` holds what the server said.")
 
 

@@ -88,7 +88,7 @@ class Unpacker:
     def __init__(self, coding: str) -> None:
         codings = [name for part in coding.split(",") if (name := part.strip().lower()) not in {"", "identity"}]
         if codings not in ([], ["gzip"], ["x-gzip"], ["deflate"]):
-            raise UnreadableBodyError(f"in a coding that was not asked for ({one_line(coding)})")
+            raise UnreadableBodyError(f"in a coding that was not requested ({one_line(coding)})")
         self._is_packed = bool(codings)
         self._is_gzip = codings not in ([], ["deflate"])
         self._inflater = zlib.decompressobj(_GZIP) if self._is_gzip else None

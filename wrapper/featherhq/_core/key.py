@@ -97,7 +97,7 @@ class Key:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the key is wanted
             result: Answer = (f"raised {one_line(type(error).__name__)}", error)
         else:
-            result = (f"gave what {problem}", None) if problem else Secret(str(given.result(0)))
+            result = (f"returned a value that {problem}", None) if problem else Secret(str(given.result(0)))
         with self._lock:
             if isinstance(result, Secret):
                 self._use(result)
@@ -114,6 +114,6 @@ class Key:
         problem, cause = answer
         raise ConfigurationError(
             f"api_key: the callable {self.name} {problem}",
-            hint="No request was made with it."
-            + (" See the cause above." if cause else " It has to give a string of visible ASCII characters."),
+            hint="No request was made with this key."
+            + (" See the cause above." if cause else " It must return a string of visible ASCII characters."),
         ) from cause

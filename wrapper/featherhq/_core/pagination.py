@@ -70,7 +70,7 @@ class Pages:
         if next_cursor is None or next_cursor in self._asked:
             return False
         if self.fruitless >= _MOST_FRUITLESS:
-            raise EndlessListError(f"{self.fruitless} pages in a row that bring nothing new, and no end")
+            raise EndlessListError(f"{self.fruitless} pages in a row bring nothing new, without an end")
         self.cursor = next_cursor
         self._asked.add(next_cursor)
         return True

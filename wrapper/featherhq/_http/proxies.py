@@ -108,7 +108,7 @@ def _exceptions(variable: str, value: str) -> list[_Exception]:
             is_new = value not in _warned
             _warned.add(value)
         if is_new:
-            logger.warning("%s: skipped what cannot be read: %s", variable, one_line(", ".join(skipped)))
+            logger.warning("%s: skipped invalid entries: %s", variable, one_line(", ".join(skipped)))
     return [exception for exception in read.values() if exception is not None]
 
 
@@ -150,24 +150,24 @@ def _proxy(variable: str, value: str) -> Proxy:
     name, _, port = after.partition(":")
     host = f"{in_brackets}{bracket}{name}".lower()
     if not value.isprintable():
-        problem = "holds a character that cannot be printed"
+        problem = "contains a character that cannot be printed"
     elif scheme not in _PORTS:
-        problem = f"is of none of the kinds {', '.join(_PORTS)}"
+        problem = f"has a scheme other than {', '.join(_PORTS)}"
     elif "@" in rest[len(authority) :]:
         problem = "has a /, ? or # in its credentials"
     elif not host:
         problem = "has no host"
     elif (found := _HOST.fullmatch(host)) is None or (found.lastindex and _address(host.strip("[]")) is None):
-        problem = "has a host that cannot be"
+        problem = "has an invalid host"
     elif port and not _is_port(port):
-        problem = "has a port that is no number from 1 to 65535"
+        problem = "has a port that is not a number from 1 to 65535"
     else:
         where = f"{host}:{int(port or _PORTS[scheme])}"
         username, _, password = map(unquote, credentials.partition(":"))
         return Proxy(f"{scheme}://{credentials}{at}{where}", f"{scheme}://{where}", variable, username, password)
     raise ConfigurationError(
-        f"{variable}: expected a proxy such as 'http://proxy:3128', and its value (not shown) {problem}",
-        hint="An IPv6 address stands in brackets, and a special character of a password as %XX. Nothing was sent.",
+        f"{variable}: expected a proxy such as 'http://proxy:3128', but its value (not shown) {problem}",
+        hint="Write an IPv6 address in brackets, and a special character of a password as %XX. Nothing was sent.",
     )
 
 

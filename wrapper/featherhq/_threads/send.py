@@ -297,7 +297,7 @@ def _receipt(response: Response, thread_id: str) -> SentMessage | ResponseDecode
         return response.not_as_promised("no valid messageId")
     theirs = receipt.get("threadId")
     if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
-        return response.not_as_promised("the receipt of another thread")
+        return response.not_as_promised("a receipt for another thread")
     status, expires = receipt.get("status"), receipt.get("windowExpiresIn")
     return SentMessage(
         message_id=message_id,
