@@ -14,7 +14,7 @@ from yarl import URL
 
 from featherhq._http.answer_guard import AnswerGuard
 from featherhq._http.failures import forget_variables
-from featherhq._http.loops import yield_to_loop
+from featherhq._http.loops import has_input, yield_to_loop
 from featherhq._validation import KEY_HEADER
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class Request(aiohttp.ClientRequest):
         exchange, protocol, transport = call.exchange, conn.protocol, conn.transport
         guard = None if transport is None else transport.get_protocol()
         exchange.reused = isinstance(guard, AnswerGuard)
-        if not exchange.reused:
-            # On a new connection, the server may have spoken first.
+        if not exchange.reused or has_input(transport):
+            # On a new connection, the server may have spoken first. On a used one, it may have closed it since.
             await yield_to_loop()
         if transport is None or transport.is_closing() or protocol is None or protocol.should_close:
             raise aiohttp.ClientConnectionError("the connection ended, or the server spoke, before the request")

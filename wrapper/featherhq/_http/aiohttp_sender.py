@@ -22,7 +22,7 @@ from yarl import URL
 from featherhq._core.secrets import Secret
 from featherhq._http.aiohttp_request import BELOW, Call, ProxyLike, Request, as_httpx_error, current_call
 from featherhq._http.answer_guard import LARGEST_HEAD
-from featherhq._http.loops import LoopBound, yield_to_loop
+from featherhq._http.loops import LoopBound
 from featherhq._http.requests import encode
 from featherhq._validation import KEY_HEADER
 
@@ -128,8 +128,6 @@ class AiohttpSender(LoopBound):
         until = asyncio.get_running_loop().time() + timeouts.get("connect", math.inf)
         await self._take_connection(timeouts.get("pool"))
         try:
-            # A server may have closed some of the idle connections.
-            await yield_to_loop()
             self.check_loop()
             return Answer(await self._send(effect, until), self._free.release)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING, Final
 
 from featherhq.errors import UsageError
@@ -35,6 +36,17 @@ async def yield_to_loop() -> None:
     """Let the event loop run twice. So it notices what servers have done by now."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+def has_input(transport: asyncio.Transport | None) -> bool:
+    """Whether something has come over a connection that its event loop has not noticed yet: bytes, or the end."""
+    raw = None if transport is None else transport.get_extra_info("socket")
+    if raw is None or raw.fileno() < 0 or not hasattr(select, "poll"):
+        # Not known. Windows has no `poll`.
+        return True
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class LoopBound:

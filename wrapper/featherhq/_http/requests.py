@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # What nearly every request of ours has, and no more.
 _USUAL: Final = frozenset({"method", "url", "headers", "json"})
+# As httpx writes JSON.
+_encode_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _ERRORS: Final = (TypeError, ValueError, RecursionError, httpx.InvalidURL)
 
 
@@ -56,8 +58,7 @@ def encode(effect: SendRequest) -> tuple[str, str, list[tuple[str, str]], bytes]
         if _USUAL.issuperset(request) and all(value.isascii() for _, value in headers):
             if "json" not in request:
                 return request["method"].upper(), normal_url(request["url"]), headers, b""
-            # As httpx writes JSON.
-            body = json.dumps(request["json"], ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            body = _encode_json(request["json"])
             headers = [("Content-Type", "application/json"), *headers]
             return request["method"].upper(), normal_url(request["url"]), headers, body.encode()
         made = httpx.Request(**{**request, "headers": headers})

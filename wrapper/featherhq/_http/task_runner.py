@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -141,39 +141,42 @@ class TaskRunner:
     async def _send(self, effect: SendRequest, job: Job | None) -> Response | TransportFailure:
         sender = self._connections.get(streams=effect.streaming)
         via = self._connections.via
-        status: int | None = None
+        response: OpenResponse | None = None
         cut = asyncio.timeout(effect.cut)
-        async with AsyncExitStack() as until_read:
-            try:
-                async with cut:
-                    response = await _opened(sender, effect)
-                    until_read.push_async_callback(response.aclose)
-                    status = response.status_code
-                    if job is None or not effect.stays_open(status, response.headers):
-                        body = Body(response.headers)
-                        if response.is_stream_consumed:
-                            # A hook of the caller has read it.
-                            body.unpacked(response.content)
-                        else:
-                            async for raw in response.aiter_raw():
-                                if not body.feed(raw):
-                                    break
-                        return Response(status, response.headers, body.content(), via=via, flaw=body.flaw)
-                stop_timing(response)
-                until_read.pop_all()
-                job.response = response
-                return Response(status, response.headers, is_stream=True, via=via)
-            except TimeoutError as error:
-                raised: Exception = httpx.ReadTimeout("") if cut.expired() else error
-            except Exception as error:  # noqa: BLE001 - as above
-                raised = error
-        return outcome(raised, effect.exchange, status, via)
+        try:
+            async with cut:
+                if isinstance(sender, httpx.AsyncClient):
+                    request = build(sender, effect)
+                    response = await sender.send(request, stream=True, follow_redirects=False)
+                else:
+                    response = await sender.send(effect)
+                status = response.status_code
+                if job is None or not effect.stays_open(status, response.headers):
+                    body = await _read(response)
+                    return Response(status, response.headers, body.content(), via=via, flaw=body.flaw)
+            stop_timing(response)
+            job.response, stream, response = response, response, None
+            return Response(status, stream.headers, is_stream=True, via=via)
+        except TimeoutError as error:
+            raised: Exception = httpx.ReadTimeout("") if cut.expired() else error
+        except Exception as error:  # noqa: BLE001 - as above
+            raised = error
+        finally:
+            if response is not None:
+                await response.aclose()
+        return outcome(raised, effect.exchange, None if response is None else response.status_code, via)
 
 
-async def _opened(sender: AiohttpSender | httpx.AsyncClient, effect: SendRequest) -> OpenResponse:
-    if isinstance(sender, httpx.AsyncClient):
-        return await sender.send(build(sender, effect), stream=True, follow_redirects=False)
-    return await sender.send(effect)
+async def _read(response: OpenResponse) -> Body:
+    body = Body(response.headers)
+    if response.is_stream_consumed:
+        # A hook of the caller has read it.
+        body.unpacked(response.content)
+        return body
+    async for raw in response.aiter_raw():
+        if not body.feed(raw):
+            break
+    return body
 
 
 def _made(tls: ssl.SSLContext, limits: httpx.Limits, proxy: Proxy | None) -> AiohttpSender | SocksClient:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -38,6 +39,8 @@ from featherhq.errors import (
 from featherhq.models import INBOUND, Message, SentMessage, read_id
 
 if TYPE_CHECKING:
+    from featherhq_api.models import SendMessageBody
+
     from featherhq._core.effects import Flow
     from featherhq._core.retry import Deadline
     from featherhq._settings import Settings
@@ -96,10 +99,17 @@ def _response(settings: Settings, thread_id: str, text: object, deadline: Deadli
 
 
 def _request(thread_id: str, text: str) -> dict[str, Any]:
-    from featherhq_api.api.threads import send_message as api
+    make, body = _operation()
+    return make(in_path(thread_id), body=body(message=text))
+
+
+@cache
+def _operation() -> tuple[Callable[..., dict[str, Any]], type[SendMessageBody]]:
+    """The generated function for the request, and the class of its body. Cached, because an import takes a while."""
+    from featherhq_api.api.threads import send_message
     from featherhq_api.models import SendMessageBody
 
-    return api._get_kwargs(in_path(thread_id), body=SendMessageBody(message=text))  # noqa: SLF001
+    return send_message._get_kwargs, SendMessageBody  # noqa: SLF001
 
 
 class _Send:
