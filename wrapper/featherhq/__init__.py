@@ -9,13 +9,10 @@
 An independent client: not made or endorsed by the vendor.
 """
 
-from featherhq._async.client import AsyncFeather
-from featherhq._async.conversation import AsyncConversation
-from featherhq._async.threads import AsyncThread, AsyncThreads
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from featherhq._logging import from_environment as _log_from_environment
-from featherhq._sync.client import Feather
-from featherhq._sync.conversation import Conversation
-from featherhq._sync.threads import Thread, Threads
 from featherhq._version import __version__
 from featherhq.errors import (
     APIConnectionError,
@@ -37,6 +34,14 @@ from featherhq.errors import (
     UsageError,
 )
 from featherhq.models import Message, SentMessage
+
+if TYPE_CHECKING:
+    from featherhq._async.client import AsyncFeather
+    from featherhq._async.conversation import AsyncConversation
+    from featherhq._async.threads import AsyncThread, AsyncThreads
+    from featherhq._sync.client import Feather
+    from featherhq._sync.conversation import Conversation
+    from featherhq._sync.threads import Thread, Threads
 
 __all__ = [
     "APIConnectionError",
@@ -71,3 +76,26 @@ __all__ = [
 
 
 _log_from_environment()
+
+# Imported when they are used: most programs need only one of the two kinds.
+_MODULES: Final = {
+    f"{prefix}{name}": f"featherhq.{folder}.{module}"
+    for prefix, folder in (("", "_sync"), ("Async", "_async"))
+    for name, module in (
+        ("Feather", "client"),
+        ("Thread", "threads"),
+        ("Threads", "threads"),
+        ("Conversation", "conversation"),
+    )
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -50,7 +50,7 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
     events.EarlierUnanswered: (
         logging.WARNING,
         lambda it: (
-            f"thread {it.thread_id}: {it.count} earlier message(s) are unanswered; the next reply may belong to "
+            f"thread {it.thread_id}: {it.number} earlier message(s) are unanswered; the next reply may belong to "
             "one of them"
         ),
     ),
@@ -71,7 +71,7 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
     ),
     events.OthersLeftOut: (
         logging.WARNING,
-        lambda it: f"{it.source}: left out {it.count} message(s) of other threads",
+        lambda it: f"{it.source}: left out {it.number} message(s) of other threads",
     ),
     events.MessagesDropped: (
         logging.WARNING,

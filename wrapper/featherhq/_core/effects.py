@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from attrs import field, frozen
 
@@ -56,7 +56,7 @@ Flow = Generator[Effect[Any], Any, T]
 """A flow that returns a `T`."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Sleep(Effect[None]):
     """Wait.
 
@@ -67,7 +67,7 @@ class Sleep(Effect[None]):
     seconds: float
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class TakeSlot(Effect[bool]):
     """Wait in the queue of the rate limit for a slot. Gives whether it came in time.
 
@@ -80,7 +80,7 @@ class TakeSlot(Effect[bool]):
     until: float
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class SendRequest(Effect[Response | TransportFailure]):
     """Send a request. Gives a `Response`, or a `TransportFailure`.
 
@@ -91,7 +91,7 @@ class SendRequest(Effect[Response | TransportFailure]):
         exchange: What the request has done on its connection. The transport notes it.
     """
 
-    request: Mapping[str, Any] = field(repr=False)
+    request: Mapping[str, Any]
     seconds: float
     streaming: bool = False
     exchange: Exchange = field(factory=Exchange)
@@ -118,7 +118,7 @@ class SendRequest(Effect[Response | TransportFailure]):
         return False
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class AskKey(Effect["Future[Any] | None"]):
     """Wait for the callable that gives the key. Gives `None` if that takes too long; the callable goes on.
 
@@ -131,7 +131,7 @@ class AskKey(Effect["Future[Any] | None"]):
     seconds: float
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Announce(Effect[None]):
     """Put a notice into the mailboxes of all conversations that this client has in a thread.
 
@@ -144,7 +144,7 @@ class Announce(Effect[None]):
     notice: Notice
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Start(Effect[None]):
     """Run a flow in the background, at once. Its result comes as a notice, under the name of the job.
 
@@ -157,7 +157,7 @@ class Start(Effect[None]):
     flow: Flow[Any]
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Cancel(Effect[None]):
     """End a job at once if it still runs, and close its stream. No more of its notices come.
 
@@ -168,7 +168,7 @@ class Cancel(Effect[None]):
     job: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Receive(Effect["Notice | None"]):
     """Take the next notice out of the mailbox. Gives `None` if none comes in time.
 
@@ -179,7 +179,7 @@ class Receive(Effect["Notice | None"]):
     seconds: float
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Post(Effect[None]):
     """Put a notice into the mailbox, for whoever reads the conversation.
 
@@ -190,8 +190,7 @@ class Post(Effect[None]):
     notice: Notice
 
 
-@frozen
-class JobDone:
+class JobDone(NamedTuple):
     """A job's flow has ended.
 
     Attributes:
@@ -203,8 +202,7 @@ class JobDone:
     outcome: Any
 
 
-@frozen
-class Chunk:
+class Chunk(NamedTuple):
     """Bytes have come over a stream.
 
     Attributes:
@@ -218,8 +216,7 @@ class Chunk:
     at: float
 
 
-@frozen
-class Ended:
+class Ended(NamedTuple):
     """A stream has ended.
 
     Attributes:
@@ -233,8 +230,7 @@ class Ended:
     at: float
 
 
-@frozen
-class Accepted:
+class Accepted(NamedTuple):
     """A message of this conversation was accepted.
 
     Attributes:
@@ -248,8 +244,7 @@ class Accepted:
     server_time: float | None
 
 
-@frozen
-class Closed:
+class Closed(NamedTuple):
     """The conversation was closed.
 
     Attributes:

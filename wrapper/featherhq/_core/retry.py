@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from attrs import define, frozen
+from attrs import define
 
 from featherhq._core import call_errors
 from featherhq._core.headers import read_retry_after
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from featherhq.errors import FeatherError
 
 
-@frozen
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """The numbers of the rules. All times are in seconds."""
 
     longest_attempt: float = 20.0
@@ -107,8 +106,7 @@ class ServerWork(Enum):
     """It is not known."""
 
 
-@frozen
-class Deadline:
+class Deadline(NamedTuple):
     """The end of a call.
 
     Attributes:
@@ -141,15 +139,13 @@ class Deadline:
         return Deadline(now + self.remaining(now) * part)
 
 
-@frozen
-class RetryAfter:
+class RetryAfter(NamedTuple):
     """Repeat the request after so many seconds."""
 
     delay: float
 
 
-@frozen
-class Stop:
+class Stop(NamedTuple):
     """Do not repeat the request.
 
     Attributes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import signal
 import ssl
+import sys
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -105,6 +105,9 @@ def raise_if_from_signal(error: BaseException) -> None:
 
     Libraries may have taken it for an error of their own.
     """
+    if (signal := sys.modules.get("signal")) is None:
+        # Nobody has imported it, so there is no handler.
+        return
     handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     below: BaseException | None = error if handlers else None
     while below is not None:

@@ -24,7 +24,6 @@ from featherhq._core.effects import (
     TakeSlot,
 )
 from featherhq._core.responses import Response, TransportFailure
-from featherhq._http.background import in_background
 from featherhq._http.connections import Connections
 from featherhq._http.failures import outcome
 from featherhq._http.interrupt import Interrupt
@@ -183,6 +182,8 @@ class ThreadRunner:
 
 
 def _ask_key(effect: AskKey, interrupt: Interrupt) -> Future[object] | None:
+    from featherhq._http.background import in_background  # only keys that are callables need it
+
     future = effect.ask(in_background)
     future.add_done_callback(lambda _: interrupt.wake())
     until = time.monotonic() + effect.seconds

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from featherhq._core.events import MessagesDropped
 from featherhq._core.pagination import OLDEST_FIRST, oldest_first
@@ -27,8 +27,7 @@ _MOST_TOLD_APART: Final = 256
 _APART: Final = "\0"
 
 
-@frozen
-class Heard:
+class Heard(NamedTuple):
     """A message for the caller.
 
     Attributes:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.retry import backoff
@@ -44,8 +42,7 @@ _QUIET: Final = 30.0
 _VERIFIED_EVERY: Final = 300.0
 
 
-@frozen
-class AskPage:
+class AskPage(NamedTuple):
     """Request a page of the list.
 
     Attributes:

@@ -6,9 +6,7 @@ The states are in `table.py`. Here are the times: when the next stream is due, a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featherhq._core.events import OthersLeftOut, StreamGivenUp, StreamLost
 from featherhq._core.rate_limit import Priority, Urgency
@@ -48,8 +46,7 @@ _ASLEEP: Final = 5.0
 _AWAY: Final = 1.0
 
 
-@frozen
-class Connect:
+class Connect(NamedTuple):
     """Open a stream.
 
     Attributes:
@@ -61,8 +58,7 @@ class Connect:
     urgency: Urgency
 
 
-@frozen
-class Drop:
+class Drop(NamedTuple):
     """End a job, and close its stream.
 
     Attributes:
