@@ -58,7 +58,7 @@ wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
 model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (twenty minutes)
 	$(BIN)/python tests/pure/random_runs.py --runs 10000
 
-mutants: $(VENV)/.tools ## small wrong edits of the core, each of which has to fail a test (fifteen minutes)
+mutants: $(VENV)/.tools ## thousands of small wrong edits of the core, each of which must fail a test (half an hour)
 	$(BIN)/python tools/mutants.py
 
 architecture: $(VENV)/.tools ## draw the layers and the table of states into docs/architecture.md
