@@ -1,6 +1,6 @@
 """The clients that are compared, each with the same two operations: send a message, and listen to a stream.
 
-openai and httpx-aiohttp are installed only for `make bench`, so they are imported only when they are measured.
+openai, httpx-aiohttp and httpcore2 are installed only for `make bench`, so they are imported only when they are measured.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from featherhq_api.api.threads import send_message
 from featherhq_api.models import SendMessageBody
 from server_fast import THREAD_ID
 
-CLIENTS: Final = ("aiohttp", "httpx", "httpx-aiohttp", "generated", "openai", "featherhq")
-"""All of them. “generated” is the client that is generated from the contract."""
+CLIENTS: Final = ("aiohttp", "httpx", "httpx-aiohttp", "httpx-httpcore2", "generated", "openai", "featherhq")
+"""All of them. “generated” is the client from the contract; “httpx-httpcore2” is httpx over the pool of httpcore2."""
 AGENT_ID: Final = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 KEY: Final = "benchmark-key"
 HEADERS: Final = {"X-API-Key": KEY}
@@ -53,7 +53,7 @@ async def open_client(name: str, url: str, limits: httpx.Limits | None = None) -
     Args:
         name: One of `CLIENTS`.
         url: The server.
-        limits: The size of the connection pool, for httpx, httpx-aiohttp and featherhq. `None` means the client's own
+        limits: The size of the connection pool, for httpx, httpx-aiohttp, httpx-httpcore2 and featherhq. `None` means the client's own
             default.
 
     Yields:
@@ -118,13 +118,17 @@ async def _openai(url: str) -> AsyncIterator[Operations]:
 
 @asynccontextmanager
 async def _httpx(name: str, url: str, limits: httpx.Limits | None) -> AsyncIterator[Operations]:
-    """The client httpx, or httpx over aiohttp (`httpx-aiohttp`)."""
+    """The client httpx, or httpx over aiohttp (`httpx-aiohttp`), or over httpcore2 (`httpx-httpcore2`)."""
     make: Callable[..., httpx.AsyncClient] = httpx.AsyncClient
     if name == "httpx-aiohttp":
         from httpx_aiohttp import HttpxAiohttpClient
 
         make = HttpxAiohttpClient
     options: dict[str, Any] = {} if limits is None else {"limits": limits}
+    if name == "httpx-httpcore2":
+        from client_httpcore2 import Httpcore2Transport
+
+        options = {"transport": Httpcore2Transport(limits)}
     async with make(base_url=url, headers=HEADERS, **options) as client:
 
         async def send() -> Any:

@@ -23,7 +23,7 @@ async def cancellation(client: str, url: str, seconds: float = 5.0) -> dict[str,
     """Cancel calls and streams in 50 tasks on a pool of 10 connections. Then make 100 calls that are not cancelled.
 
     Args:
-        client: `httpx`, `httpx-aiohttp` or `featherhq`.
+        client: `httpx`, `httpx-aiohttp`, `httpx-httpcore2` or `featherhq`.
         url: A running `server_fast.py`.
         seconds: How long to cancel.
 

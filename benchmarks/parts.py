@@ -119,7 +119,7 @@ class Run:
         return sys.executable if client == "openai" else self._bare
 
     def _cancellation(self) -> None:
-        for client in ("httpx", "httpx-aiohttp", "featherhq"):
+        for client in ("httpx", "httpx-aiohttp", "httpx-httpcore2", "featherhq"):
             with server("server_fast.py") as url:
                 self.results.cancellation[client] = measure("cancellation", client, url)
 

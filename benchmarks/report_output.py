@@ -18,7 +18,7 @@ PAGE: Final = Path(__file__).parent / "results.md"
 def write_page(results: Results) -> None:
     """Write all tables into `results.md`."""
     packages = ", ".join(
-        f"{name} {version(name)}" for name in ("featherhq", "httpx", "aiohttp", "httpx-aiohttp", "openai")
+        f"{name} {version(name)}" for name in ("featherhq", "httpx", "aiohttp", "httpx-aiohttp", "httpcore2", "openai")
     )
     parts = [
         "# Benchmarks",

@@ -12,7 +12,9 @@ from parts import TASKS
 from results import Results, median_of
 
 PLOT: Final = Path(__file__).parent / "results.png"
-_COLOURS: Final = dict(zip(CLIENTS, ("#3f3f3f", "#9a9a9a", "#c9a227", "#4f7cac", "#7a5c8e", "#c8452d"), strict=True))
+_COLOURS: Final = dict(
+    zip(CLIENTS, ("#3f3f3f", "#9a9a9a", "#c9a227", "#5b8c5a", "#4f7cac", "#7a5c8e", "#c8452d"), strict=True)
+)
 
 
 def draw(results: Results) -> None:

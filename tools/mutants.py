@@ -1,7 +1,7 @@
 """Mutation testing of the core: small wrong edits (mutants), each of which must fail a test or a type check.
 
-`make mutants` runs it. mutmut makes the mutants and runs the pure tests; its settings are in pyproject.toml. mutmut only
-knows packages in `src/`. So it runs in `.venv/mutation`, where `src` is a link to `wrapper/`. Results are kept there: a
+`make mutants` runs it. mutmut makes the mutants and runs the pure tests; its settings are in pyproject.toml. mutmut
+only knows packages in `src/`. So it runs in `.venv/mutation`, where `src` is a link to `wrapper/`. Results are kept there: a
 mutant that was killed is not tried again while its function and the settings stay as they are.
 
 It ends with 1 if fewer than nine of ten are killed, or if `survivors.toml` does not explain a survivor.
@@ -61,8 +61,8 @@ def functions(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def wrong_types() -> dict[str, Any]:
-    """The mutants that mypy rejects, and why. It replaces mutmut's own function, which takes minutes, and which fails if
-    there is an error anywhere else.
+    """The mutants that mypy rejects, and why. It replaces mutmut's own function, which takes minutes, and which fails
+    if there is an error anywhere else.
     """
     line = [sys.executable, "-m", "mypy", "--strict", "--output=json", "--config-file=", "--python-version=3.11"]
     copy = STAGE / "mutants"
@@ -89,8 +89,8 @@ def wrong_types() -> dict[str, Any]:
 
 
 def quick(slow: Function) -> Function:
-    """As mutmut's own wrapper of a mutated function. That one reads the environment at each call, which makes tests twice as
-    slow.
+    """As mutmut's own wrapper of a mutated function. That one reads the environment at each call, and so makes tests
+    twice as slow.
     """
     said = vars(trampoline)
 
