@@ -1,6 +1,7 @@
 """The clients that are compared, each with the same two operations: send a message, and listen to a stream.
 
-openai, httpx-aiohttp and httpcore2 are installed only for `make bench`, so they are imported only when they are measured.
+openai, httpx-aiohttp and httpcore2 are installed only for `make bench`, so they are imported only when they are
+measured.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ async def open_client(name: str, url: str, limits: httpx.Limits | None = None) -
     Args:
         name: One of `CLIENTS`.
         url: The server.
-        limits: The size of the connection pool, for httpx, httpx-aiohttp, httpx-httpcore2 and featherhq. `None` means the client's own
-            default.
+        limits: The size of the connection pool, for all httpx clients and featherhq. `None` means the client's own default.
 
     Yields:
         The client's operations.

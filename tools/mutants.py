@@ -1,8 +1,8 @@
 """Mutation testing of the core: small wrong edits (mutants), each of which must fail a test or a type check.
 
 `make mutants` runs it. mutmut makes the mutants and runs the pure tests; its settings are in pyproject.toml. mutmut
-only knows packages in `src/`. So it runs in `.venv/mutation`, where `src` is a link to `wrapper/`. Results are kept there: a
-mutant that was killed is not tried again while its function and the settings stay as they are.
+only knows packages in `src/`. So it runs in `.venv/mutation`, where `src` is a link to `wrapper/`. Results are kept
+there: a mutant that was killed is not tried again while its function and the settings stay as they are.
 
 It ends with 1 if fewer than nine of ten are killed, or if `survivors.toml` does not explain a survivor.
 """

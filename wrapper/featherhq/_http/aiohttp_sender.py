@@ -2,8 +2,8 @@
 
 httpx's asynchronous connection pool gets slower with every task, and fails for good if many tasks are cancelled at
 once, as web frameworks do when browsers disconnect. httpx over httpcore2 survives that, but takes a multiple of the CPU
-time (`make bench` measures both). So aiohttp connects, sends and receives, and no object of httpx lies between. Only the
-errors are httpx's, so that all transports speak one language.
+time (`make bench` measures both). So aiohttp connects, sends and receives, and no object of httpx lies between. Only
+the errors are httpx's, so that all transports speak one language.
 """
 
 from __future__ import annotations

@@ -113,12 +113,12 @@ class SocketTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx's own transport does it."""
+        exchange = request.extensions.setdefault(EXCHANGE, Exchange())
         mocked = httpx.HTTPTransport.handle_request
-        if mocked.__qualname__ != "HTTPTransport.handle_request":
+        exchange.is_ours = mocked.__qualname__ == "HTTPTransport.handle_request"
+        if not exchange.is_ours:
             # A tool that intercepts the requests of tests (pytest-httpx) has put its own function there.
             return mocked(httpx.HTTPTransport(), request)
-        exchange = request.extensions.setdefault(EXCHANGE, Exchange())
-        exchange.is_ours = True
         current().layer = self._layers + (request.url.scheme == "https")
         try:
             with _as_httpx_errors():

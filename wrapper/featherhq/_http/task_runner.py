@@ -139,6 +139,8 @@ class TaskRunner:
                 await mailbox.post(effect.notice)
 
     async def _send(self, effect: SendRequest, job: Job | None) -> Response | TransportFailure:
+        # Before anything can fail: until the transport notes more, nothing was sent.
+        effect.exchange.is_ours = self._connections.are_ours
         sender = self._connections.get(streams=effect.streaming)
         via = self._connections.via
         response: OpenResponse | None = None

@@ -151,6 +151,8 @@ class ThreadRunner:
                 mailbox.post(effect.notice)
 
     def _send(self, effect: SendRequest, job: Job | None, interrupt: Interrupt) -> Response | TransportFailure:
+        # Before anything can fail: until the transport notes more, nothing was sent.
+        effect.exchange.is_ours = self._connections.are_ours
         client = self._connections.get(streams=effect.streaming)
         via = self._connections.via
         request = build(client, effect)
