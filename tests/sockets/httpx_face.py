@@ -1,4 +1,4 @@
-"""The connections of `AsyncFeather` behind httpx's interface, so that a plain httpx client can drive them in a test."""
+"""An httpx transport over the connections of `AsyncFeather`. With it, a test can use them through an httpx client."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from featherhq._validation import KEY_HEADER
 
 
 class ProxyLike(Protocol):
+    """A proxy, as the package needs it."""
+
     @property
     def shown(self) -> str: ...
     @property
@@ -26,7 +28,7 @@ class ProxyLike(Protocol):
 
 @frozen(eq=False)
 class Timed(SendRequest):
-    """A request with timeouts of the test's own."""
+    """A request with the timeouts that a test has set."""
 
     given: dict[str, float] = field(factory=dict)
 
@@ -36,7 +38,7 @@ class Timed(SendRequest):
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends what an httpx client gives it, through the connections that an `AsyncFeather` would use."""
+    """It sends the requests of an httpx client through the connections that an `AsyncFeather` uses."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 async def _effect(request: httpx.Request) -> SendRequest:
+    """Turn a request of httpx into the effect of a flow."""
     headers: dict[str, Any] = {
         name: value
         for name, value in request.headers.items()
@@ -87,6 +90,8 @@ async def _effect(request: httpx.Request) -> SendRequest:
 
 
 class _Body(httpx.AsyncByteStream):
+    """The body of a response, for httpx."""
+
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 

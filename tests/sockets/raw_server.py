@@ -1,4 +1,4 @@
-"""A server of raw bytes, for what no server of HTTP would do."""
+"""A server of raw bytes. It can send what a normal HTTP server would not send."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+# A body, and the first lines of its response. A test adds header fields or the empty line between them.
 ANSWER = b'{"messageId": "m-1"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(ANSWER)
+# The head of an event stream.
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 Answer = bytes | Callable[[bytes, socket.socket], bytes | None]
 
 
 def json_answer(data: object, status: str = "200 OK") -> bytes:
-    """An answer of JSON, whole."""
+    """A whole response with JSON."""
     body = json.dumps(data).encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 class Peer:
-    """A server of raw HTTP, which answers each connection's requests as it is told, and keeps what it was sent.
+    """A server of raw HTTP. It sends the responses that a test gives it, and keeps the requests.
 
     Args:
-        answer: Each request's answer; or what makes one of a request, with the connection to do as it likes with, and
-            gives `None` where the connection is then to be closed.
-        tls: For what is asked to be a tunnel.
+        answer: The response to each request. Or a function that gets the request and the connection, and returns the
+            response. If it returns `None`, the connection is closed.
+        tls: The TLS settings inside a tunnel, if a client asks for one.
+
+    Attributes:
+        seen: The requests, in order.
+        connections: How many connections were made.
+        port: The server's port.
+        url: Its URL.
     """
 
     def __init__(self, answer: Answer = OK + b"\r\n" + ANSWER, *, tls: ssl.SSLContext | None = None) -> None:
@@ -70,7 +78,7 @@ class Peer:
 
 
 class TLSPeer(Peer):
-    """As above, with TLS from the first byte on."""
+    """A server of raw HTTP that uses TLS from the first byte."""
 
     def _serve(self, plain: socket.socket) -> None:
         assert self._tls is not None
@@ -79,7 +87,7 @@ class TLSPeer(Peer):
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """The next request, with its body; empty where there is none."""
+    """Read the next request with its body. The result is empty if no request comes."""
     data = b""
     while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
         data += more
@@ -92,7 +100,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 @contextmanager
 def black_hole() -> Iterator[int]:
-    """A port, of all loopback addresses, at which nobody accepts: connections to it stay unanswered."""
+    """A port of all loopback addresses where no connection is accepted. Connecting to it never ends."""
     with socket.create_server(("", 0), backlog=0) as listener, ExitStack() as open_:
         port: int = listener.getsockname()[1]
         for _ in range(8):

@@ -1,4 +1,4 @@
-"""Deadlines over sockets: a call ends in time, whatever the network, the server or the stream does meanwhile."""
+"""Deadlines over sockets: a call ends in time, whatever the network, the server or the stream does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import httpx
 import pytest
 from conftest import THREAD_ID, Kind
 from featherhq import (
@@ -31,7 +32,7 @@ ACCEPTED = OK + b"\r\n" + ANSWER
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Peer]]:
-    """Makes servers of raw bytes."""
+    """A function that starts servers of raw bytes."""
     made: list[Peer] = []
 
     def make(answer: Any) -> Peer:
@@ -45,6 +46,7 @@ def serve() -> Iterator[Callable[..., Peer]]:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
+    """Check that the block ends within some seconds."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
@@ -52,7 +54,7 @@ def within(seconds: float) -> Iterator[None]:
 
 @pytest.fixture
 def many_addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses of feather.example."""
+    """The addresses of feather.example. A test adds them."""
     addresses: list[str] = []
     real = socket.getaddrinfo
 
@@ -65,8 +67,8 @@ def many_addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return addresses
 
 
-def test_a_host_of_four_dead_addresses(kind: Kind, many_addresses: list[str]) -> None:
-    """All of them together have the time of the call, and no more."""
+def test_a_host_with_four_dead_addresses(kind: Kind, many_addresses: list[str]) -> None:
+    """The attempts to connect to all of them share the time of the call."""
     many_addresses += ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
     with black_hole() as port:
         client = kind.client(base_url=f"http://feather.example:{port}", timeout=2, max_retries=0)
@@ -77,10 +79,8 @@ def test_a_host_of_four_dead_addresses(kind: Kind, many_addresses: list[str]) ->
             client.threads.get(THREAD_ID)
 
 
-def test_a_host_with_one_address_that_is_alive(
-    kind: Kind, many_addresses: list[str], serve: Callable[..., Peer]
-) -> None:
-    """It is found behind those that are dead, or refuse, and within the time."""
+def test_a_host_with_one_working_address(kind: Kind, many_addresses: list[str], serve: Callable[..., Peer]) -> None:
+    """The client finds the working address in time, after others that are dead or refuse."""
     many_addresses += ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
     peer = serve(ACCEPTED)
     client = kind.client(base_url=f"http://feather.example:{peer.port}", timeout=5, max_retries=0)
@@ -89,8 +89,10 @@ def test_a_host_with_one_address_that_is_alive(
 
 
 @pytest.mark.parametrize("slowly", [False, True])
-def test_a_body_that_is_not_read(kind: Kind, slowly: bool) -> None:
-    """Or so slowly that each piece has its own time: of a message of 24 MB, timeout=2 is kept but for a second."""
+def test_a_server_that_does_not_read_the_body(kind: Kind, slowly: bool) -> None:
+    """The server reads a message of 24 MB slowly or not at all. The call still ends within about a second of its
+    timeout.
+    """
     over = threading.Event()
 
     def sip(connection: socket.socket) -> None:
@@ -119,7 +121,7 @@ def test_a_body_that_is_not_read(kind: Kind, slowly: bool) -> None:
 
 
 def flood(request: bytes, connection: socket.socket) -> bytes | None:
-    """Accept messages, list none, and send comments as fast as can be, for a while."""
+    """Accept messages, list none, and send comments as fast as possible for some seconds."""
     if b"/stream" not in request:
         return ACCEPTED if request.startswith(b"POST") else NO_MESSAGES
     connection.sendall(STREAM)
@@ -130,10 +132,8 @@ def flood(request: bytes, connection: socket.socket) -> bytes | None:
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_flood_of_heartbeats_holds_no_ask_past_its_deadline(
-    kind: Kind, serve: Callable[..., Peer], opened: bool
-) -> None:
-    """They come as fast as they can be read; the error says what was accepted."""
+def test_a_flood_of_heartbeats_does_not_delay_ask(kind: Kind, serve: Callable[..., Peer], opened: bool) -> None:
+    """`ask` keeps its deadline. Its error says that the message was accepted."""
     peer = serve(flood)
     thread = kind.client(base_url=peer.url).thread(THREAD_ID)
     for _ in range(3):
@@ -146,8 +146,8 @@ def test_a_flood_of_heartbeats_holds_no_ask_past_its_deadline(
         assert (caught.value.message_id, caught.value.delivered) == ("m-1", True)
 
 
-def test_a_flood_of_heartbeats_holds_no_iteration(kind: Kind, serve: Callable[..., Peer]) -> None:
-    """`replies(timeout=…)` ends, and so does the block."""
+def test_a_flood_of_heartbeats_does_not_delay_replies(kind: Kind, serve: Callable[..., Peer]) -> None:
+    """`replies(timeout=…)` ends in time, and so does the block of the conversation."""
     peer = serve(flood)
     with within(3.0), kind.client(base_url=peer.url).thread(THREAD_ID).conversation() as chat:
         assert list(chat.replies(timeout=1)) == []
@@ -157,18 +157,20 @@ DATED = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
 
 
 def dated(answer: bytes) -> bytes:
-    """An answer with the server's time."""
+    """Add the server's time to a response."""
     return answer.replace(b"HTTP/1.1 200 OK\r\n", DATED)
 
 
 def listed(text: str) -> dict[str, Any]:
-    """A user's message of four seconds later."""
+    """A message of the user in the list, four seconds after that time."""
     return {"id": "m-7", "messageBody": text, "direction": "INBOUND", "createdAt": "2026-01-01T00:00:04Z"}
 
 
 @pytest.mark.parametrize("found", [False, True])
 def test_a_success_whose_body_is_cut_off(kind: Kind, serve: Callable[..., Peer], found: bool) -> None:
-    """It was announced that the message is there. It is looked for and found, or nobody knows; never sent again."""
+    """The status says that the message was accepted. The client finds the message, or the outcome is unknown. It never
+    sends the message again.
+    """
 
     def cut_short(request: bytes, connection: socket.socket) -> bytes | None:
         if request.startswith(b"GET"):
@@ -178,7 +180,7 @@ def test_a_success_whose_body_is_cut_off(kind: Kind, serve: Callable[..., Peer],
 
     peer = serve(cut_short)
     thread = kind.client(base_url=peer.url, timeout=4).thread(THREAD_ID)
-    # The server's time is known from here on.
+    # From here on, the client knows the server's time.
     assert len(list(thread.messages())) == found
     if found:
         sent = kind.client(base_url=peer.url, timeout=4).thread(THREAD_ID).send("hello")
@@ -191,8 +193,10 @@ def test_a_success_whose_body_is_cut_off(kind: Kind, serve: Callable[..., Peer],
     assert sum(request.startswith(b"POST") for request in peer.seen) == 1
 
 
-def test_a_used_connection_that_is_closed_late_proves_nothing(kind: Kind, serve: Callable[..., Peer]) -> None:
-    """A proxy cuts it after more than a second, while the server is at work: the message, accepted later, is found."""
+def test_a_used_connection_that_is_closed_late(kind: Kind, serve: Callable[..., Peer]) -> None:
+    """A proxy closes a used connection after more than a second, during the server work. The message may still be
+    accepted later, so the client looks for it and finds it.
+    """
     there: list[dict[str, Any]] = []
 
     def cut_late(request: bytes, _: socket.socket) -> bytes | None:
@@ -212,17 +216,15 @@ def test_a_used_connection_that_is_closed_late_proves_nothing(kind: Kind, serve:
     assert sum(request.startswith(b"POST") for request in peer.seen) == 2
 
 
-def test_what_no_message_needs_is_still_a_decode_error(kind: Kind, serve: Callable[..., Peer]) -> None:
-    """Only a message is looked for; other calls say at once that their answer cannot be read."""
+def test_an_unreadable_response_without_a_message(kind: Kind, serve: Callable[..., Peer]) -> None:
+    """The client looks only for messages. Other calls raise a ResponseDecodeError at once."""
     peer = serve(json_answer([]))
     with within(1), pytest.raises(ResponseDecodeError):
         kind.client(base_url=peer.url).threads.get(THREAD_ID)
 
 
 def test_no_operation_on_a_socket_begins_after_the_deadline(serve: Callable[..., Peer]) -> None:
-    """What is left of the call's time may be nothing."""
-    import httpx  # noqa: PLC0415 - for this one test
-
+    """If no time is left for a call, its request does not even begin to connect."""
     peer = serve(ACCEPTED)
     transport = SocketTransport(httpx.create_ssl_context(), httpx.Limits(), None)
     with httpx.Client(transport=transport) as client:
@@ -231,8 +233,8 @@ def test_no_operation_on_a_socket_begins_after_the_deadline(serve: Callable[...,
         assert client.get(peer.url).status_code == 200
 
 
-def test_an_error_of_every_call_says_whether_it_was_delivered(kind: Kind, dead_url: str) -> None:
-    """Where there was no way to the server, it was not."""
+def test_errors_say_whether_a_request_was_delivered(kind: Kind, dead_url: str) -> None:
+    """If there is no connection to the server, nothing was delivered, and the error of each call says so."""
     client = kind.client(base_url=dead_url, max_retries=0, timeout=2)
     calls: list[Callable[[], Any]] = [
         lambda: client.thread(THREAD_ID).send("x"),

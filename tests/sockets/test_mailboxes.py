@@ -1,4 +1,4 @@
-"""What the runners do with mailboxes, which flows cannot see: both kinds, from one body."""
+"""What the runners do with mailboxes. Tests of flows cannot see this. Most tests run with both kinds of runner."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from featherhq._http.task_mailbox import _run
 from featherhq._http.task_runner import TaskRunner
 from featherhq._http.thread_runner import ThreadRunner
 
-# A chunk, and how many fill a mailbox: each counts for more than its bytes.
+# A chunk, and the number of chunks that fill a mailbox. A chunk counts for more than its bytes.
 _CHUNK = b"x" * 3840
 _FULL = READ_AHEAD // 4096
 
 
 @pytest.fixture
 def runner(kind: Kind) -> Iterator[Any]:
-    """A runner of the kind."""
+    """The runner of the kind."""
     made: Any = (
         TaskRunner(None, "http://127.0.0.1:1", "it")
         if kind.asynchronous
@@ -51,7 +51,7 @@ def runner(kind: Kind) -> Iterator[Any]:
 
 
 def run(kind: Kind, runner: Any, flow: Flow[Any], mailbox: Any) -> Any:
-    """Run a flow to its end."""
+    """Run a flow to its end, and return its result."""
     if not kind.asynchronous:
         return runner.run(flow, mailbox)
 
@@ -71,17 +71,19 @@ def close(kind: Kind, mailbox: Any) -> None:
 
 
 def done() -> Flow[str]:
+    """A flow that returns a result."""
     yield from Sleep(0)
     return "done"
 
 
 def failing() -> Flow[str]:
+    """A flow that raises an error."""
     yield from Sleep(0)
-    raise RuntimeError("of the job's own")
+    raise RuntimeError("an error of the job")
 
 
-def test_a_job_posts_what_it_came_to(kind: Kind, runner: Any) -> None:
-    """What its flow gave, or what it raised; events that are posted come in their order."""
+def test_a_job_posts_its_outcome(kind: Kind, runner: Any) -> None:
+    """The outcome is what the flow of the job returned or raised. Posted notices come in order."""
 
     def flow() -> Flow[list[Any]]:
         yield from Post(Accepted("1", 0.0, None))
@@ -99,8 +101,8 @@ def test_a_job_posts_what_it_came_to(kind: Kind, runner: Any) -> None:
     assert nothing is None
 
 
-def test_a_closed_mailbox_starts_nothing(kind: Kind, runner: Any) -> None:
-    """And says that it is closed to all who receive, after what was there before."""
+def test_a_closed_mailbox_starts_no_job(kind: Kind, runner: Any) -> None:
+    """It first gives the notices that came before. Then it tells each receiver that it is closed."""
     mailbox = runner.mailbox("t")
 
     def post() -> Flow[None]:
@@ -123,7 +125,7 @@ def test_a_closed_mailbox_starts_nothing(kind: Kind, runner: Any) -> None:
 
 
 def test_an_error_of_an_effect_is_raised_in_the_flow(kind: Kind, runner: Any) -> None:
-    """There it may be caught, as it says what became of a request; and the flow goes on."""
+    """The flow may catch the error of an effect, and then goes on."""
 
     class Broken(Effect[None]):
         pass
@@ -139,8 +141,8 @@ def test_an_error_of_an_effect_is_raised_in_the_flow(kind: Kind, runner: Any) ->
     assert run(kind, runner, flow(), runner.mailbox("t")) == "caught"
 
 
-def test_a_job_that_is_started_again_is_another(kind: Kind, runner: Any) -> None:
-    """Nothing of the first one comes any more, though it was under way; and nobody waits for its end."""
+def test_a_job_that_is_started_again(kind: Kind, runner: Any) -> None:
+    """The first job is cancelled, and its notices do not come any more. Nothing waits for its end."""
 
     def slow() -> Flow[str]:
         yield from Sleep(60)
@@ -154,8 +156,8 @@ def test_a_job_that_is_started_again_is_another(kind: Kind, runner: Any) -> None
     assert run(kind, runner, flow(), runner.mailbox("t")) == [JobDone("job", "done"), None]
 
 
-def test_a_job_that_is_not_there_may_be_cancelled(kind: Kind, runner: Any) -> None:
-    """It was ended before, say; nothing happens."""
+def test_a_job_that_does_not_run_may_be_cancelled(kind: Kind, runner: Any) -> None:
+    """The job may have ended before. Then nothing happens."""
 
     def flow() -> Flow[Any]:
         yield from Cancel("job")
@@ -164,8 +166,8 @@ def test_a_job_that_is_not_there_may_be_cancelled(kind: Kind, runner: Any) -> No
     assert run(kind, runner, flow(), runner.mailbox("t")) is None
 
 
-def test_a_task_cannot_be_cancelled_as_it_starts_a_job() -> None:
-    """So that whoever is cancelled has started it, or has not come to it."""
+def test_a_task_cannot_be_cancelled_while_it_starts_a_job() -> None:
+    """A start does not wait. So a cancelled task has started a job completely, or not at all."""
 
     async def program() -> None:
         async with TaskRunner(None, "http://127.0.0.1:1", "it").mailbox("t") as mailbox:
@@ -177,7 +179,7 @@ def test_a_task_cannot_be_cancelled_as_it_starts_a_job() -> None:
 
 
 def test_chunks_wait_for_room() -> None:
-    """No more than may be read ahead; what waits when its job is ended is left out."""
+    """No more chunks are held than may be read ahead. If a job ends, its waiting chunk is dropped."""
 
     class Job:
         ended = False
@@ -192,12 +194,12 @@ def test_chunks_wait_for_room() -> None:
                 await mailbox.post(Chunk("stream", _CHUNK, float(number)), job)
 
         task = asyncio.create_task(post())
-        while len(mailbox._notices) < _FULL:  # noqa: ASYNC110 - nothing there has an event
+        while len(mailbox._notices) < _FULL:  # noqa: ASYNC110 - nothing there sets an event
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert len(mailbox._notices) == _FULL
         await mailbox.receive(1)
-        while len(mailbox._notices) < _FULL:  # noqa: ASYNC110 - nothing there has an event
+        while len(mailbox._notices) < _FULL:  # noqa: ASYNC110 - nothing there sets an event
             await asyncio.sleep(0)
         job.ended = True
         for _ in range(2):
@@ -208,8 +210,10 @@ def test_chunks_wait_for_room() -> None:
     assert asyncio.run(program()) == [_FULL - 2]
 
 
-def test_a_stream_that_is_ended_is_read_no_further() -> None:
-    """Not even what has come already: a few bytes may unpack to very much, and would keep the event loop."""
+def test_an_ended_stream_is_not_read() -> None:
+    """Bytes that have already come are not read either. A few of them may unpack to very many, and block the event
+    loop.
+    """
 
     class Ended:
         ended = False
@@ -219,7 +223,7 @@ def test_a_stream_that_is_ended_is_read_no_further() -> None:
         async def __aiter__(self) -> AsyncIterator[bytes]:
             job.ended = True
             yield b"x" * 100_000
-            raise AssertionError("it was read on")
+            raise AssertionError("the stream was read after its end")
 
     job: Any = Ended()
 
@@ -230,12 +234,14 @@ def test_a_stream_that_is_ended_is_read_no_further() -> None:
         await _run(job, runner, mailbox, "stream", done())
         return len(mailbox._notices)
 
-    # That its flow has ended was told before.
+    # The one notice says that the flow of the job has ended.
     assert asyncio.run(program()) == 1
 
 
-def test_a_job_that_is_cancelled_makes_room_for_the_others() -> None:
-    """Its chunks are dropped, and whoever waited for their place goes on, though nobody has taken anything."""
+def test_a_cancelled_job_makes_room_for_other_jobs() -> None:
+    """The chunks of the cancelled job are dropped. A waiting chunk of another job gets room, although nobody has
+    received a notice.
+    """
 
     async def program() -> Any:
         async with TaskRunner(None, "http://127.0.0.1:1", "it").mailbox("t") as mailbox:
@@ -251,8 +257,8 @@ def test_a_job_that_is_cancelled_makes_room_for_the_others() -> None:
     assert asyncio.run(program()) == Chunk("other", b"", 0.0)
 
 
-def test_a_slot_may_be_given_by_another_thread() -> None:
-    """Threads and loops may share a limit: who waits in a loop is woken there."""
+def test_a_slot_that_another_thread_frees() -> None:
+    """Threads and event loops may share a rate limit. A waiting task wakes up in its own event loop."""
 
     async def program() -> bool:
         limit, runner = RateLimit(1), TaskRunner(None, "http://127.0.0.1:1", "it")
@@ -263,11 +269,11 @@ def test_a_slot_may_be_given_by_another_thread() -> None:
             return (yield from TakeSlot(second, 1e12))
 
         waiting = asyncio.create_task(runner.run(flow()))
-        while not limit._queues[Priority.NOW]:  # noqa: ASYNC110 - nothing there has an event
+        while not limit._queues[Priority.NOW]:  # noqa: ASYNC110 - nothing there sets an event
             await asyncio.sleep(0)
-        while len(limit._queues[Priority.NOW]) < 2:  # noqa: ASYNC110 - nothing there has an event
+        while len(limit._queues[Priority.NOW]) < 2:  # noqa: ASYNC110 - nothing there sets an event
             await asyncio.sleep(0)
-        # The first one goes without its slot.
+        # The first caller leaves the queue without a slot.
         await asyncio.to_thread(first.leave)
         async with asyncio.timeout(5):
             return await waiting
@@ -275,8 +281,8 @@ def test_a_slot_may_be_given_by_another_thread() -> None:
     assert asyncio.run(program())
 
 
-def test_a_key_that_cannot_be_had_ends_the_opening(connect: Any) -> None:
-    """The error of the job that opens the stream comes out where the block is entered."""
+def test_a_key_callable_that_fails(connect: Any) -> None:
+    """The error of the job that opens the stream is raised where the block of the conversation is entered."""
     keys = iter(["wrong"])
 
     def key() -> str:
