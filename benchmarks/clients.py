@@ -54,7 +54,7 @@ async def open_client(name: str, url: str, limits: httpx.Limits | None = None) -
     Args:
         name: One of `CLIENTS`.
         url: The server.
-        limits: The size of the connection pool, for all httpx clients and featherhq. `None` means the client's own default.
+        limits: The size of the connection pool, for all httpx clients and featherhq. `None`: the client's default.
 
     Yields:
         The client's operations.
