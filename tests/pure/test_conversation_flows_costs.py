@@ -54,7 +54,7 @@ def test_an_ask_without_a_reply_is_cheap(options: dict[str, Any], newest_first: 
 
 @pytest.mark.parametrize("heartbeat", [None, 15.0])
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("life", [(48.0, 72.0), (280.0, 320.0)])
+@pytest.mark.parametrize("life", [pytest.param((48.0, 72.0), marks=pytest.mark.slow), (280.0, 320.0)])
 def test_an_idle_conversation_for_hours(heartbeat: float | None, newest_first: bool, life: tuple[float, float]) -> None:
     """An idle conversation costs two requests for each stream, also in a thread of five thousand messages.
 
@@ -125,6 +125,7 @@ def test_an_ask_every_ninety_seconds(heartbeat: float | None, life: tuple[float,
 # Many conversations.
 
 
+@pytest.mark.slow
 def test_a_thousand_streams_that_are_cut_at_once_open_slowly() -> None:
     """A thousand streams are cut within a second: even without a rate limit, they open again over some seconds."""
     scenario = Scenario(counting=None, life=None, client={"rate_limit": None})
@@ -147,6 +148,7 @@ def test_a_thousand_streams_that_are_cut_at_once_open_slowly() -> None:
     assert scenario.cost(cut_at) <= 2.5 * 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counting", ["bucket", "sliding", "fixed"])
 @pytest.mark.parametrize(("conversations", "most"), [(200, 0.3), (400, 0.5)])
 def test_many_conversations_a_quarter_of_which_ask(counting: Any, conversations: int, most: float) -> None:

@@ -37,9 +37,7 @@ def test_a_reply_without_a_stream(options: dict[str, Any], newest_first: bool, o
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("once", [False, True])
 def test_a_reply_is_found_though_guessed_cursors_fail(bad_cursor: Any, newest_first: bool, once: bool) -> None:
-    """The server refuses cursors that it did not give out, or lists nothing after them: `ask` still finds its reply
-    soon.
-    """
+    """The server refuses cursors that it did not give out, or lists nothing after them: `ask` soon finds its reply."""
     for options in ({"mute": True}, {"stream_status": 404}):
         scenario = Scenario(
             agent=lambda text: [(1.0, f"re: {text}")],

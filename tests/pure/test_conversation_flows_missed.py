@@ -45,6 +45,7 @@ def test_a_message_that_a_long_stream_leaves_out_is_found(heartbeat: float | Non
     assert scenario.server.cost()["listMessages"] <= (3 if heartbeat else 3 + 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_messages_that_a_stream_leaves_out_between_others_are_found(newest_first: bool) -> None:
     """A stream leaves out random messages between others: a scan in each silence reads back far enough to find them."""
@@ -163,7 +164,7 @@ def test_messages_of_one_moment_do_not_hide_the_order_of_a_list(newest_first: bo
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("largest_page", [1, 3])
+@pytest.mark.parametrize("largest_page", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("direction", [INBOUND, OUTBOUND], ids=["inbound", "outbound"])
 def test_no_message_is_settled_before_an_older_one(newest_first: bool, largest_page: int, direction: str) -> None:
     """The list shows a message seconds after a scan has read ten younger ones: it is handed out.
@@ -211,7 +212,7 @@ def test_known_messages_may_be_deleted(bad_cursor: Any, any_cursor: bool, newest
 
 @pytest.mark.parametrize("bad_cursor", [400, 404, "empty"])
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("streams", [200, 404])
+@pytest.mark.parametrize("streams", [pytest.param(200, marks=pytest.mark.slow), 404])
 def test_a_cursor_may_be_refused_in_the_middle_of_a_scan(bad_cursor: Any, newest_first: bool, streams: int) -> None:
     """A message is deleted just before the client uses its id as a cursor: no other message is lost."""
     for nth in range(1, 7):

@@ -168,9 +168,7 @@ def test_an_earlier_message_with_a_reply_is_not_reported(caplog: pytest.LogCaptu
 @pytest.mark.parametrize("streams", [200, 404])
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_an_ask_after_messages_that_are_accepted_in_reverse(streams: int, newest_first: bool) -> None:
-    """The responses to three messages come in reverse order: the `ask` that sent the last one finds a reply in the
-    list.
-    """
+    """The responses to three messages come in reverse order: an `ask` for the last one returns a reply."""
     scenario = Scenario(
         agent=lambda text: [(1.0, f"re: {text}")], stream_status=streams, newest_first=newest_first, old=5
     )

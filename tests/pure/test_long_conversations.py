@@ -37,6 +37,7 @@ def held() -> int:
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([mine]).traces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [False, True], ids=["iteration", "ask alone"])
 def test_memory_does_not_grow(ask: bool) -> None:
     """After 400 messages with ten replies each, a conversation holds less than one more megabyte.
@@ -59,6 +60,7 @@ def test_memory_does_not_grow(ask: bool) -> None:
         assert len(scenario.chat.handed) == (20 + SENDS) * REPLIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_forgotten_messages_are_not_handed_out_again(newest_first: bool) -> None:
     """A thread has more messages than the client remembers, and the stream is cut: old messages are not handed out
