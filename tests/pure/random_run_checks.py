@@ -52,7 +52,7 @@ class Checks:
         setup.totals.sent = sum(attempt.confirmed for attempt in setup.attempts)
 
     def _check_sent(self) -> None:
-        stands = Counter(row.text for row in self._setup.rows if row.direction == INBOUND)
+        in_thread = Counter(row.text for row in self._setup.rows if row.direction == INBOUND)
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in self._setup.attempts:
             attempt.settle()
@@ -63,9 +63,9 @@ class Checks:
         for text, tried in attempts.items():
             least = sum(attempt.confirmed for attempt in tried)
             most = sum(attempt.error is None or attempt.error.delivered is not False for attempt in tried)
-            times = f"{text!r} is {stands[text]} times in the thread"
-            assert stands[text] >= least, f"{times}, but was confirmed {least} times"
-            assert stands[text] <= most, f"{times}, but was sent at most {most} times"
+            times = f"{text!r} is {in_thread[text]} times in the thread"
+            assert in_thread[text] >= least, f"{times}, but was confirmed {least} times"
+            assert in_thread[text] <= most, f"{times}, but was sent at most {most} times"
         receipts = [
             getattr(result, "receipt", result).message_id
             for attempt in self._setup.attempts
@@ -91,14 +91,14 @@ class Checks:
     def _check_cost(self) -> None:
         cost, totals = self._server.cost(), self._setup.totals
         totals.requests = sum(cost.values())
-        totals.lives = cost["streamMessages"]
+        totals.streams = cost["streamMessages"]
         scans = self._most_scans()
         pages = 1 + len(self._setup.rows) / self._options.largest_page
         # If the server refuses guessed cursors, each scan reads the list from its beginning.
         each = max(1.0, pages / 4 if self._options.any_cursor else pages)
         assert cost["listMessages"] <= scans * each, f"{cost} is too much for {scans:.0f} scans of {pages:.1f} pages"
         most = self._most_streams()
-        assert totals.lives <= most, f"{totals.lives} streams were opened, but at most {most:.0f} are allowed"
+        assert totals.streams <= most, f"{totals.streams} streams were opened, but at most {most:.0f} are allowed"
         waits = sum(self._world.waits.values())
         allowed = 20 * (totals.requests + 100) + 3 * HOUR * self._world.now / HOUR
         assert waits <= allowed, f"the flows waited {waits} times, but at most {allowed:.0f} times are allowed"
@@ -107,7 +107,7 @@ class Checks:
         """Return how many scans are allowed: streams, messages, troubles and time each account for some."""
         setup, hours = self._setup, self._world.now / HOUR
         messages = len(setup.attempts) + sum(row.made_at > 0 for row in setup.rows)
-        for_streams, for_messages = 2 * setup.totals.lives, 2 * messages * len(setup.chats)
+        for_streams, for_messages = 2 * setup.totals.streams, 2 * messages * len(setup.chats)
         return for_streams + for_messages + 20 * setup.totals.troubles + 130 * hours * len(setup.chats)
 
     def _most_streams(self) -> float:

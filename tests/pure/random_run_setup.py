@@ -22,7 +22,7 @@ class Totals:
     sent: int = 0
     replies: int = 0
     requests: int = 0
-    lives: int = 0
+    streams: int = 0
     troubles: int = 0
 
     def add(self, other: Totals) -> None:

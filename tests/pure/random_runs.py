@@ -122,7 +122,7 @@ def main() -> int:
             if totals.runs % _REPORTED_EVERY == 0 and totals.runs < given.runs:
                 print(f"{totals.runs} runs so far, {failed} failed", flush=True)  # noqa: T201
     print(  # noqa: T201
-        f"{totals.runs} runs, {totals.hours:.0f} hours, {totals.troubles} troubles, {totals.lives} streams, "
+        f"{totals.runs} runs, {totals.hours:.0f} hours, {totals.troubles} troubles, {totals.streams} streams, "
         f"{totals.sent} messages sent, {totals.replies} handed out, {totals.requests} requests: "
         f"{kinds['lost']} runs lost some, {kinds['doubled']} doubled some, {failed} failed in all "
         f"({time.monotonic() - began:.0f} s)"

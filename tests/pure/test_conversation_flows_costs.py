@@ -62,10 +62,10 @@ def test_an_idle_conversation_for_hours(heartbeat: float | None, newest_first: b
     """
     scenario = Scenario(old=5000, heartbeat=heartbeat, newest_first=newest_first, life=life).listening()
     scenario.run(10 * MINUTE)
-    since, lives, waits = scenario.world.now, len(scenario.server.streams), sum(scenario.world.waits.values())
+    since, streams, waits = scenario.world.now, len(scenario.server.streams), sum(scenario.world.waits.values())
     scenario.run(3 * HOUR)
-    lives = len(scenario.server.streams) - lives
-    assert scenario.cost(since) <= 2.0 * lives + 1
+    streams = len(scenario.server.streams) - streams
+    assert scenario.cost(since) <= 2.0 * streams + 1
     assert sum(scenario.world.waits.values()) - waits < 3 * HOUR / 5
     opened = [stream.opened_at for stream in scenario.server.streams if stream.opened_at is not None]
     between = [
@@ -117,8 +117,8 @@ def test_an_ask_every_ninety_seconds(heartbeat: float | None, life: tuple[float,
         asked = ask_and_wait(scenario, scenario.chat, str(number))
         assert asked.value().text == f"re: {number}"
         scenario.run(90 - asked.took)
-    lives = len(scenario.server.streams)
-    assert scenario.cost() <= 60 + 2 * lives + (60 if life is None else 0)
+    streams = len(scenario.server.streams)
+    assert scenario.cost() <= 60 + 2 * streams + (60 if life is None else 0)
     assert scenario.server.cost()["sendMessage"] == 60
 
 

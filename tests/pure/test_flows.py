@@ -169,9 +169,9 @@ def test_an_idle_conversation_costs_two_requests_for_each_stream() -> None:
     """An idle hour costs at most two requests for each stream, and few waits."""
     scenario = Scenario(old=10).listening()
     scenario.run(HOUR)
-    lives = len(scenario.server.streams)
-    assert lives > 40
-    assert scenario.cost() <= 2 * lives + 2
+    streams = len(scenario.server.streams)
+    assert streams > 40
+    assert scenario.cost() <= 2 * streams + 2
     assert sum(scenario.world.waits.values()) < 10 * HOUR / 15
 
 

@@ -14,8 +14,7 @@ __all__ = ["quiet"]
 
 @pytest.mark.parametrize(("asked", "kept"), [(5000, 5.0), (99_999_999, 30.0)])
 def test_the_retry_field_of_a_stream_is_obeyed(asked: int, kept: float) -> None:
-    """The client waits as long as the stream's `retry` field says before it opens the next stream, but at most 30
-    seconds.
+    """The client opens the next stream after the time in the stream's `retry` field, but after 30 seconds at most.
 
     A message from that time is handed out.
     """
@@ -58,9 +57,7 @@ def test_streams_and_lists_fail_for_ten_minutes(newest_first: bool) -> None:
     ids=["mute", "polling", "silent", "heartbeats"],
 )
 def test_an_hour_of_silence_costs_a_request_a_minute(options: dict[str, Any]) -> None:
-    """In the hour after a message without a reply, the client sends at most one request a minute, or three without a
-    stream.
-    """
+    """After a message without a reply, an hour costs at most one request a minute, or three without a stream."""
     scenario = Scenario(life=None, **options).listening()
     scenario.world.run_until(scenario.chat.send("hello"))
     sent = scenario.world.now
@@ -106,9 +103,7 @@ def test_a_reply_is_found_after_a_cut_before_its_message(cut_before: float, deli
 
 
 def test_a_stream_that_brings_nothing_is_given_up() -> None:
-    """A stream fails twice to bring a message that the list shows: for the next minute the client only scans, and more
-    often.
-    """
+    """A stream twice leaves out what the list shows: for the next minute the client only scans, but more often."""
     scenario = Scenario(life=None, mute=True).listening()
     for number in range(10):
         scenario.world.run_until(scenario.chat.send(str(number)))
@@ -123,8 +118,7 @@ def test_a_stream_that_brings_nothing_is_given_up() -> None:
 
 
 def test_a_dead_stream_is_replaced() -> None:
-    """A stream dies without notice: after three missing heartbeats the client drops it, even if no caller waits for a
-    reply.
+    """A stream dies without a sign: the client drops it after three missing heartbeats, though no caller needs a reply.
 
     The client then hands out the messages that the stream did not bring.
     """
@@ -164,8 +158,7 @@ def test_a_list_made_before_the_stream_opened_covers_no_gap() -> None:
 
 @pytest.mark.parametrize("stamps", ["millisecond", "second", "none"])
 def test_a_message_from_a_gap_comes_before_later_messages(stamps: str) -> None:
-    """The new stream brings a later message before a slow list shows the one from the gap: both are handed out in
-    order.
+    """The new stream brings a later message before a slow list shows an earlier one: both are handed out in order.
 
     Without times, the order follows from an earlier scan.
     """
@@ -201,9 +194,9 @@ def test_a_renewal_that_never_works_is_given_up() -> None:
     """
     scenario = Scenario(life=(20.0, 20.0), one_stream="refuse").listening()
     scenario.run(10 * MINUTE)
-    lives = len(scenario.server.streams)
-    assert lives > 25
-    assert scenario.server.cost()["streamMessages"] <= lives + 6
+    streams = len(scenario.server.streams)
+    assert streams > 25
+    assert scenario.server.cost()["streamMessages"] <= streams + 6
     for number in range(100):
         scenario.say(number / 2, str(number))
     scenario.run(2 * MINUTE)
