@@ -1,239 +1,23 @@
-"""Flows in fake time, against a model of the server: what a conversation promises, whatever the server is like."""
+"""What a conversation promises, with servers of many kinds: flows in fake time, against a model of the server."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import attrs
 import pytest
-from fake_time import Process, World
-from featherhq import FeatherError
-from featherhq._core.effects import Closed, Flow
-from featherhq._logging import logger
-from featherhq._settings import Settings
-from featherhq._threads.conversation import ConversationFlow
-from featherhq._threads.send import Sent, send
-from featherhq.models import Message, SentMessage
-from model_server import (
-    BASE_URL,
-    Handed,
-    ModelServer,
-    Options,
-    check_once,
-    check_order,
-    drawn,
-    lateness,
-    mishaps,
-    status,
-)
+from flow_scenarios import HOUR, KEY, MINUTE, Agent, Chat, Scenario, quiet
+from model_server import drawn, mishaps, status
 
-MINUTE = 60.0
-HOUR = 3600.0
-KEY = "sandbox-key"
+# Other tests import these names from here.
+__all__ = ["HOUR", "KEY", "MINUTE", "Agent", "Chat", "Scenario", "quiet"]
 
-Agent = Callable[[str], Iterable[tuple[float, str]]]
+# Each message is handed out once and in order.
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quiet() -> Iterator[None]:
-    """An hour has many warnings."""
-    logger.setLevel("ERROR")
-    yield
-    logger.setLevel("NOTSET")
-
-
-class Chat:
-    """A conversation, and what it has handed out.
-
-    Attributes:
-        thread_id: Its thread.
-        flow: What makes its flows.
-        handed: What was handed out, in that order, by `ask` too.
-    """
-
-    def __init__(self, scenario: Scenario, settings: Settings, thread_id: str) -> None:
-        self.thread_id = thread_id
-        self.handed: list[Handed] = []
-        self.began = scenario.world.now
-        self._world, self._settings, self._server = scenario.world, settings, scenario.server
-        self._mailbox = scenario.world.mailbox()
-        self.flow = ConversationFlow(settings, thread_id)
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of what was handed out."""
-        return [message.text for message in self.handed]
-
-    def open(self) -> None:
-        """Open it, and wait for that."""
-        self._world.run_until(self.open_soon()).value()
-
-    def open_soon(self) -> Process[None]:
-        """Open it."""
-        return self._spawn(self.flow.open(), "open")
-
-    def listen(self) -> Process[None]:
-        """Hand out what comes, until it is closed."""
-        return self._spawn(self._listen(None), "listen")
-
-    def open_and_listen(self) -> Process[None]:
-        """Open it, and hand out what comes, without waiting for either."""
-        return self._spawn(self._open_and_listen(), "open and listen")
-
-    def replies(self, patience: float) -> Process[None]:
-        """Hand out what comes, until there was nothing for so long."""
-        return self._spawn(self._listen(patience), "replies")
-
-    def send(self, text: str, seconds: float = 60.0) -> Process[SentMessage]:
-        """Send a message."""
-        return self._spawn(self.flow.send(text, self._settings.deadline(seconds)), f"send {text}")
-
-    def ask(self, text: str, seconds: float = 60.0) -> Process[Message]:
-        """Send a message, and wait for the reply."""
-        return self._spawn(self._hand_out(self.flow.ask(text, self._settings.deadline(seconds))), f"ask {text}")
-
-    def ask_once(self, text: str, seconds: float = 60.0) -> Process[Message]:
-        """As `ask`, in a conversation for this one turn, which is not to be opened."""
-        flow = self._hand_out(self.flow.ask_once(text, self._settings.deadline(seconds)))
-        return self._world.spawn(flow, self._mailbox, name=f"ask once {text}", ends_mailbox=True)
-
-    def close_client(self) -> None:
-        """Close its client, and it with it."""
-        self._mailbox.post(Closed("client"))
-
-    def close(self) -> None:
-        """Close it, as the end of its block does."""
-        self._mailbox.post(self.flow.close())
-        self._world.run_for(0.001)
-        self._mailbox.close()
-
-    def late(self) -> float:
-        """Seconds that the latest of the messages was handed out after it could be known."""
-        return max(lateness(self._server, self.thread_id, self.handed, KEY).values(), default=0.0)
-
-    def check(self, **owed: Any) -> None:
-        """Each message since it began was handed out once and in order.
-
-        What a stream brings waits two seconds, and no longer, for a list that is being read, or cannot be; so where
-        pages are small, it may come before what they show.
-        """
-        slack = 2.1 if self._server.options.largest_page >= 20 else 20.0
-        check_once(self._server.expected(self.thread_id, self.began), self.handed, **owed)
-        check_order(self._server, self.thread_id, self.handed, KEY, slack=slack)
-
-    def _spawn(self, flow: Flow[Any], name: str) -> Process[Any]:
-        return self._world.spawn(flow, self._mailbox, name=name)
-
-    def _open_and_listen(self) -> Flow[None]:
-        yield from self.flow.open()
-        yield from self._listen(None)
-
-    def _listen(self, patience: float | None) -> Flow[None]:
-        while (message := (yield from self.flow.next(patience))) is not None:
-            self._note(message)
-
-    def _hand_out(self, flow: Flow[Message]) -> Flow[Message]:
-        message = yield from flow
-        self._note(message)
-        return message
-
-    def _note(self, message: Message) -> None:
-        self.handed.append(Handed(message.id, message.text, self._world.now))
-
-
-class Scenario:
-    """A world, a server and a client in it.
-
-    Args:
-        seed: Of all that is random.
-        agent: As for `ModelServer`.
-        old: Messages of yesterday in the first thread.
-        client: Settings of the first client, as for `settings`.
-        server: The server's options, in the place of those that follow.
-        options: The server's options.
-
-    Attributes:
-        world: The world.
-        server: The server.
-        thread_id: The first thread.
-        client: The first client.
-        chat: A conversation of the client in the thread; not opened.
-    """
-
-    def __init__(
-        self,
-        *,
-        seed: int = 0,
-        agent: Agent | None = None,
-        old: int = 0,
-        client: dict[str, Any] | None = None,
-        server: Options | None = None,
-        **options: Any,
-    ) -> None:
-        self.world = World(seed)
-        self.server = ModelServer(self.world, server or Options(**options), agent=agent, seed=seed)
-        self.thread_id = self.server.thread()
-        self.server.old(self.thread_id, old)
-        self.client = self.settings(**(client or {}))
-        self.chat = self.conversation()
-
-    def settings(self, key: str = KEY, **options: Any) -> Settings:
-        """Another client's settings."""
-        given: dict[str, Any] = {
-            "base_url": BASE_URL,
-            "timeout": 60.0,
-            "max_retries": 2,
-            "rate_limit": 10.0,
-            "headers": None,
-        }
-        settings = Settings.read(key, **(given | options))
-        clocks: dict[str, Any] = {
-            "clock": self.world.clock,
-            "wall_clock": self.world.wall_clock,
-            "random": self.world.random.random,
-        }
-        return attrs.evolve(settings, **clocks)
-
-    def send(
-        self, text: str, seconds: float = 60.0, *, client: Settings | None = None, thread_id: str | None = None
-    ) -> Process[Sent]:
-        """Send a message to the first thread, or to another, without a conversation."""
-        settings = client or self.client
-        flow = send(settings, thread_id or self.thread_id, text, settings.deadline(seconds))
-        return self.world.spawn(flow, name=f"send {text}")
-
-    def conversation(self, client: Settings | None = None, thread_id: str | None = None) -> Chat:
-        """Another conversation."""
-        return Chat(self, client or self.client, thread_id or self.thread_id)
-
-    def say(self, at: float, text: str, **how: Any) -> None:
-        """Have the agent say something in the first thread, so many seconds from now."""
-        self.world.after(at, partial(self.server.say, self.thread_id, text, **how))
-
-    def run(self, seconds: float) -> None:
-        """Go on for so long; nothing but the library's own errors may end a flow."""
-        self.world.run_for(seconds)
-        assert all(isinstance(error, FeatherError) for error in self.world.errors), self.world.errors
-
-    def listening(self) -> Scenario:
-        """It, with the conversation open and listened to."""
-        self.chat.open()
-        self.chat.listen()
-        return self
-
-    def cost(self, since: float = 0.0, until: float = 1e12) -> int:
-        """The requests that left within a time."""
-        return sum(self.server.cost(since, until).values())
-
-
-# Nothing lost, nothing twice, and in order.
-
-
-def test_what_a_stream_leaves_out_comes_with_the_next_look() -> None:
-    """Which is made when the stream ends, at the latest."""
+def test_a_message_that_the_stream_leaves_out_comes_with_the_next_scan() -> None:
+    """A message that the stream leaves out comes with the next scan, at the latest when the stream ends."""
     scenario = Scenario().listening()
     scenario.say(1, "one")
     scenario.say(2, "two", streamed=False)
@@ -244,8 +28,8 @@ def test_what_a_stream_leaves_out_comes_with_the_next_look() -> None:
     assert scenario.chat.late() < 3
 
 
-def test_pushes_out_of_order_with_a_cut_between() -> None:
-    """What was overtaken and then cut off is found, and what was brought is not given twice."""
+def test_a_cut_between_two_events_out_of_order() -> None:
+    """The stream brings the second message and is cut before it brings the first: each is handed out once."""
     scenario = Scenario().listening()
     scenario.say(1, "one", streamed=0.4)
     scenario.say(1.1, "two")
@@ -257,8 +41,11 @@ def test_pushes_out_of_order_with_a_cut_between() -> None:
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_an_older_row_that_a_list_shows_later(newest_first: bool) -> None:
-    """Where there is no stream: by 150 ms, at each moment between two looks."""
+def test_an_older_message_that_the_list_shows_later(newest_first: bool) -> None:
+    """Without a stream, a message is found though the list shows it 150 ms after a younger one.
+
+    The test tries this at many times between two scans.
+    """
     for shift in range(0, 3000, 130):
         scenario = Scenario(stream_status=404, newest_first=newest_first, old=5).listening()
         asked = scenario.chat.send("hello")
@@ -270,12 +57,12 @@ def test_an_older_row_that_a_list_shows_later(newest_first: bool) -> None:
         scenario.chat.check()
 
 
-def test_a_look_in_the_line_keeps_no_reply_waiting() -> None:
-    """The stream is heard while a look waits for its slot, and is not given up for it."""
+def test_a_scan_in_the_queue_delays_no_reply() -> None:
+    """While a scan waits in the queue for its slot, the stream stays open and brings a reply at once."""
     scenario = Scenario(life=None, heartbeat=None, client={"rate_limit": 1.0}).listening()
     scenario.world.run_until(scenario.chat.send("hello"))
     for _ in range(50):
-        # They line up with what somebody waits for, before any look.
+        # A caller waits for each of these openings, so they get their slots before any scan.
         scenario.conversation(thread_id=scenario.server.thread()).open_soon()
     scenario.say(20, "reply")
     scenario.run(100)
@@ -284,8 +71,8 @@ def test_a_look_in_the_line_keeps_no_reply_waiting() -> None:
     assert scenario.server.cost(thread_id=scenario.thread_id)["streamMessages"] == 1
 
 
-def test_an_hours_retry_after_silences_nothing() -> None:
-    """A reconnection is told to come again in an hour; until then the list is looked at."""
+def test_a_long_retry_after_stops_no_messages() -> None:
+    """The server refuses a stream with a `Retry-After` of an hour: until then, scans of the list find new messages."""
     scenario = Scenario(life=(10, 10)).listening()
     scenario.run(5)
     scenario.server.refuse_streams(503, retry_after="3600")
@@ -297,8 +84,8 @@ def test_an_hours_retry_after_silences_nothing() -> None:
 
 
 @pytest.mark.parametrize("asleep", [30.0, HOUR, 12 * HOUR])
-def test_a_machine_asleep_loses_nothing(asleep: float) -> None:
-    """What was said while it slept comes soon after."""
+def test_no_message_is_lost_while_the_machine_sleeps(asleep: float) -> None:
+    """Messages that the agent sends while the client's machine sleeps are handed out soon after it wakes."""
     scenario = Scenario(life=None).listening()
     scenario.run(20)
     scenario.world.fall_asleep(asleep)
@@ -310,8 +97,8 @@ def test_a_machine_asleep_loses_nothing(asleep: float) -> None:
     assert all(message.at < woke + 100 for message in scenario.chat.handed)
 
 
-def test_a_deleted_mark() -> None:
-    """The last message that was known is gone; what follows is found all the same, and nothing old is given."""
+def test_the_last_known_message_may_be_deleted() -> None:
+    """The last known message is deleted: the client still finds later messages, and hands out no old ones."""
     for newest_first in (False, True):
         scenario = Scenario(old=7, largest_page=3, stream_status=404, newest_first=newest_first).listening()
         scenario.say(5, "one")
@@ -326,7 +113,10 @@ def test_a_deleted_mark() -> None:
 @pytest.mark.parametrize("bad_cursor", [400, 404, "empty"])
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_guessed_cursors_may_be_refused(bad_cursor: int | str, newest_first: bool) -> None:
-    """Or have nothing after them: then lists are read from their beginning."""
+    """The server refuses cursors that it did not give out, or lists nothing after them.
+
+    The client then reads the list from its beginning, and hands out each message.
+    """
     options: dict[str, Any] = {"any_cursor": False, "bad_cursor": bad_cursor, "newest_first": newest_first}
     scenario = Scenario(old=250, stream_status=404, **options).listening()
     for number in range(5):
@@ -336,12 +126,12 @@ def test_guessed_cursors_may_be_refused(bad_cursor: int | str, newest_first: boo
     assert scenario.chat.late() < 40
 
 
-# What is a reply, and what is not.
+# Which message is the reply.
 
 
 @pytest.mark.parametrize("streams", [200, 404])
-def test_a_reply_may_be_stamped_before_its_question(streams: int) -> None:
-    """By two seconds: the clocks of users' and agents' messages differ."""
+def test_a_reply_may_have_an_earlier_time_than_its_message(streams: int) -> None:
+    """A reply is returned though its time is two seconds before that of its message: two clocks made these times."""
     skews: dict[str, Any] = {"inbound_skew": 1.0, "outbound_skew": -1.0}
     scenario = Scenario(agent=lambda text: [(0.3, f"re: {text}")], old=4, stream_status=streams, **skews)
     scenario.chat.open()
@@ -352,8 +142,8 @@ def test_a_reply_may_be_stamped_before_its_question(streams: int) -> None:
 
 
 @pytest.mark.parametrize("once", [False, True])
-def test_what_a_stream_replays_is_no_reply(once: bool) -> None:
-    """Yesterday's messages, sent again when the stream is opened."""
+def test_an_old_message_that_the_stream_repeats_is_no_reply(once: bool) -> None:
+    """The stream sends messages of yesterday again when it opens: none of them is returned as the reply."""
     scenario = Scenario(agent=lambda _: [(2.0, "reply")], old=6, replay=3)
     if once:
         asked = scenario.chat.ask_once("hello")
@@ -363,8 +153,8 @@ def test_what_a_stream_replays_is_no_reply(once: bool) -> None:
     assert scenario.world.run_until(asked).value().text == "reply"
 
 
-def test_old_messages_of_one_time_are_not_new() -> None:
-    """Where all bear the same time, or none, what stood there before is not handed out."""
+def test_old_messages_with_one_time_are_not_new() -> None:
+    """All messages have the same time, or none: those from before the conversation are not handed out."""
     for stamps in ("same", "none"):
         scenario = Scenario(old=20, stamps=stamps, life=(20, 20)).listening()
         scenario.say(50, "new")
@@ -372,22 +162,22 @@ def test_old_messages_of_one_time_are_not_new() -> None:
         assert scenario.chat.texts == ["new"]
 
 
-# What it costs, and when it comes.
+# How many requests it costs, and how soon a message comes.
 
 
-def test_an_idle_conversation_costs_two_requests_a_life() -> None:
-    """At the most, over an hour; and hardly any waits."""
+def test_an_idle_conversation_costs_two_requests_for_each_stream() -> None:
+    """An idle hour costs at most two requests for each stream, and few waits."""
     scenario = Scenario(old=10).listening()
     scenario.run(HOUR)
-    lives = len(scenario.server.streams)
-    assert lives > 40
-    assert scenario.cost() <= 2 * lives + 2
+    streams = len(scenario.server.streams)
+    assert streams > 40
+    assert scenario.cost() <= 2 * streams + 2
     assert sum(scenario.world.waits.values()) < 10 * HOUR / 15
 
 
 @pytest.mark.parametrize("options", [{"mute": True}, {"stream_status": 404}], ids=["mute", "polling"])
 def test_a_reply_comes_without_a_stream(options: dict[str, Any]) -> None:
-    """Within six seconds of when it was said."""
+    """If the stream brings nothing, or there is none, a reply is returned within six seconds."""
     for delay in (0.1, 1.0, 3.0):
         scenario = Scenario(agent=lambda text: [(float(text), "reply")], **options)
         scenario.chat.open()
@@ -398,7 +188,7 @@ def test_a_reply_comes_without_a_stream(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("options", [{"mute": True}, {"stream_status": 404}, {}], ids=["mute", "polling", "healthy"])
 def test_a_minute_of_silence_costs_six_requests(options: dict[str, Any]) -> None:
-    """At the most, after a message that nobody answers."""
+    """In the minute after a message without a reply, the client sends at most six requests."""
     scenario = Scenario(life=None, **options).listening()
     scenario.world.run_until(scenario.chat.send("hello"))
     sent = scenario.world.now
@@ -406,8 +196,11 @@ def test_a_minute_of_silence_costs_six_requests(options: dict[str, Any]) -> None
     assert scenario.cost(sent, sent + MINUTE) <= 6
 
 
-def test_a_404_on_a_reconnection_is_not_the_end_of_streams() -> None:
-    """A deploy answers so for a while. Later there is a stream again, and messages come at once."""
+def test_a_404_for_a_new_stream_does_not_end_streaming() -> None:
+    """During a deploy the server answers 404 to a new stream for a minute: later the client opens a stream again.
+
+    Then messages come at once again.
+    """
     scenario = Scenario(life=(20, 20)).listening()
     scenario.say(1, "one")
     scenario.run(10)
@@ -423,8 +216,8 @@ def test_a_404_on_a_reconnection_is_not_the_end_of_streams() -> None:
     assert sorted(late)[10] < 0.1
 
 
-def test_a_cancelled_call_takes_nothing_with_it() -> None:
-    """Whenever a caller gives up, the conversation goes on: the next call gets what came, once."""
+def test_a_cancelled_call_loses_no_message() -> None:
+    """A caller may give up at any time: the next call hands out each message once."""
     for tenths in range(0, 60, 3):
         scenario = Scenario(life=(3, 3), counting=None)
         scenario.chat.open()
@@ -440,8 +233,9 @@ def test_a_cancelled_call_takes_nothing_with_it() -> None:
 
 @pytest.mark.parametrize("counting", ["bucket", "sliding", "fixed"])
 def test_a_deploy_cuts_all_streams_at_once(counting: str) -> None:
-    """A hundred conversations of one key, one of which waits for a reply: that one is served first, nobody is refused,
-    and nobody loses what was said meanwhile.
+    """A deploy cuts the streams of a hundred conversations with one key, one of which waits for a reply.
+
+    That reply comes first. The server refuses no request, and no conversation loses a message.
     """
     scenario = Scenario(counting=counting, life=None)
     chats = [scenario.conversation(thread_id=scenario.server.thread()) for _ in range(100)]
@@ -463,12 +257,12 @@ def test_a_deploy_cuts_all_streams_at_once(counting: str) -> None:
     assert not scenario.server.refused
 
 
-# Whatever the server is like.
+# With servers of all kinds.
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_each_message_once(seed: int) -> None:
-    """Servers that are odd in many ways, and mishaps: nothing is lost, and nothing comes, or is sent, twice."""
+def test_each_message_is_sent_and_handed_out_once(seed: int) -> None:
+    """With a random server and random faults, no message is lost, handed out twice or sent twice."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     scenario = Scenario(
         seed=seed,

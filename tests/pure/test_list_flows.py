@@ -1,4 +1,4 @@
-"""What a list may look like, and what it must not be taken to say: flows in fake time."""
+"""Lists of messages in fake time: which conclusions a scan may draw from a list, and which it may not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import random
 
 import pytest
+from flow_scenarios import HOUR, MINUTE, Scenario, quiet
 from model_server import INBOUND, late_answer, status
-from test_flows import HOUR, MINUTE, Scenario, quiet
 
 __all__ = ["quiet"]
 
@@ -15,8 +15,11 @@ __all__ = ["quiet"]
 @pytest.mark.parametrize("streams", [404, 409, 503])
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("sends", [False, True])
-def test_what_was_said_while_a_machine_slept_that_had_no_stream(streams: int, newest_first: bool, sends: bool) -> None:
-    """The first stream is opened after an hour's sleep: what is new counts from the conversation's beginning."""
+def test_messages_during_a_sleep_before_the_first_stream(streams: int, newest_first: bool, sends: bool) -> None:
+    """The machine sleeps for an hour before the first stream opens: messages from that hour are handed out.
+
+    All messages since the beginning of the conversation are new.
+    """
     scenario = Scenario(stream_status=streams, newest_first=newest_first, old=10).listening()
     if sends:
         scenario.world.run_until(scenario.chat.send("hello"))
@@ -31,10 +34,10 @@ def test_what_was_said_while_a_machine_slept_that_had_no_stream(streams: int, ne
 
 @pytest.mark.parametrize("streams", [404, 503])
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_what_was_said_between_the_opening_and_the_first_message(streams: int, newest_first: bool) -> None:
-    """Where there is no stream, it is a gap, however short."""
+def test_a_message_between_the_opening_and_the_first_send(streams: int, newest_first: bool) -> None:
+    """Without a stream, the client also finds a message that the agent sends just before the client's first message."""
     scenario = Scenario(stream_status=streams, newest_first=newest_first, old=250).listening()
-    scenario.say(0.3, "of its own")
+    scenario.say(0.3, "without a question")
     scenario.run(0.8)
     scenario.world.run_until(scenario.chat.send("hello"))
     scenario.say(1, "reply")
@@ -43,8 +46,11 @@ def test_what_was_said_between_the_opening_and_the_first_message(streams: int, n
 
 
 @pytest.mark.parametrize("seed", [*range(40), 541, 565, 698])
-def test_what_is_left_of_a_list_does_not_tell_which_way_it_runs(seed: int) -> None:
-    """Nearly all of a thread is deleted, now and again; what comes after that is found."""
+def test_deleted_messages_do_not_hide_the_order_of_a_list(seed: int) -> None:
+    """Several times most messages of a thread are deleted: the client still finds all later messages.
+
+    The few that are left do not mislead it about the order of the list.
+    """
     rng = random.Random(seed)  # noqa: S311 - no secret
     scenario = Scenario(
         seed=seed,
@@ -59,14 +65,14 @@ def test_what_is_left_of_a_list_does_not_tell_which_way_it_runs(seed: int) -> No
         scenario.run(rng.choice([5, 60]))
     for step in range(6):
         there = [row for row in rows if row.deleted_at == math.inf]
-        what = rng.random()
-        if what < 0.4 and there:
+        action = rng.random()
+        if action < 0.4 and there:
             keep = rng.choice([0, 1, 2])
             gone = there[:-1] if keep == 0 else there[1:] if keep == 1 else rng.sample(there, len(there) - 1)
             for row in gone:
                 if row.made_at < scenario.world.now - MINUTE:
                     scenario.server.delete(row)
-        elif what < 0.7:
+        elif action < 0.7:
             scenario.say(1, f"{step}")
         else:
             scenario.chat.send(f"s{step}")
@@ -76,8 +82,11 @@ def test_what_is_left_of_a_list_does_not_tell_which_way_it_runs(seed: int) -> No
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_messages_confirmed_in_reverse_do_not_tell_which_way_a_list_runs(newest_first: bool) -> None:
-    """Two of one second fill the first page, and were confirmed in the other order, a tenth of a second apart."""
+def test_messages_accepted_in_reverse_do_not_hide_the_order_of_a_list(newest_first: bool) -> None:
+    """Two messages of one second fill the first page, and their responses come in reverse order.
+
+    The client still finds all later messages, whatever the order of the list.
+    """
     scenario = Scenario(newest_first=newest_first, stamps="second", largest_page=2, stream_status=404).listening()
     scenario.server.fault("sendMessage", late_answer(0.3))
     scenario.chat.send("a")
@@ -90,8 +99,11 @@ def test_messages_confirmed_in_reverse_do_not_tell_which_way_a_list_runs(newest_
     scenario.chat.check()
 
 
-def test_a_part_that_was_left_out_is_read_when_nobody_waits() -> None:
-    """While a reply is owed, a long list is read from our message on; what came before it is read after that."""
+def test_the_older_part_of_a_long_list_is_read_later() -> None:
+    """While a message of the client has no reply, a scan reads a long list only from this message on.
+
+    A later scan reads the older part, and finds a message that the stream left out.
+    """
     scenario = Scenario(old=250, life=None).listening()
     scenario.say(3, "left out", streamed=False)
     scenario.run(10)
@@ -106,8 +118,8 @@ def test_a_part_that_was_left_out_is_read_when_nobody_waits() -> None:
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_a_server_that_takes_none_of_its_cursors(newest_first: bool) -> None:
-    """Its lists cannot be read beyond a page: that is tried a few times, now and then, and nothing spins."""
+def test_a_server_that_refuses_all_cursors(newest_first: bool) -> None:
+    """A server refuses each cursor, so the client can read only one page: it tries again, but sends few requests."""
     scenario = Scenario(old=300, stream_status=404, newest_first=newest_first, stamps="none")
     scenario.server.plan = lambda call, _: status(400) if "cursor" in call.params else None
     scenario.chat.open()

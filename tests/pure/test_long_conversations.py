@@ -1,4 +1,4 @@
-"""One conversation for very long: what it remembers has an end, and nothing comes twice when it has forgotten."""
+"""Very long conversations in fake time: they use limited memory, and hand out no message twice."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from typing import Any
 
 import pytest
 from featherhq._logging import logger
-from test_flows import Scenario
+from flow_scenarios import Scenario, quiet
+
+__all__ = ["quiet"]
 
 MEGABYTE = 2**20
-# Replies to each message, and messages.
+# The number of replies to each message, and the number of messages.
 REPLIES, SENDS = 10, 400
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quiet() -> Any:
-    """Each `ask` warns of earlier ones."""
-    logger.setLevel("ERROR")
-    yield
-    logger.setLevel("NOTSET")
-
-
 def talk(scenario: Scenario, sends: int, *, ask: bool) -> None:
-    """Send so many messages, each of which has ten replies."""
+    """Send some messages. Each gets ten replies."""
     call: Any = scenario.chat.ask if ask else scenario.chat.send
     for number in range(sends):
         scenario.world.run_until(call(f"{scenario.world.now:.3f}/{number}"))
@@ -32,19 +26,24 @@ def talk(scenario: Scenario, sends: int, *, ask: bool) -> None:
 
 
 def replies(text: str) -> list[tuple[float, str]]:
+    """What the agent answers: pairs of a delay and a text."""
     return [(number / 100, f"{text}.{number}") for number in range(1, REPLIES + 1)]
 
 
 def held() -> int:
-    """Bytes that were allocated in the package's files since that is counted."""
+    """Return the bytes that the package's files hold, of those allocated since tracemalloc started."""
     gc.collect()
     mine = tracemalloc.Filter(inclusive=True, filename_pattern="*/featherhq/*")
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([mine]).traces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [False, True], ids=["iteration", "ask alone"])
 def test_memory_does_not_grow(ask: bool) -> None:
-    """Neither where every message is taken, nor where one reply in ten is: a megabyte at the most."""
+    """After 400 messages with ten replies each, a conversation holds less than one more megabyte.
+
+    This is so if the caller takes every message, and if it takes one reply in ten.
+    """
     scenario = Scenario(agent=replies, life=None, counting=None, client={"rate_limit": None})
     scenario.chat.open()
     if not ask:
@@ -61,9 +60,14 @@ def test_memory_does_not_grow(ask: bool) -> None:
         assert len(scenario.chat.handed) == (20 + SENDS) * REPLIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_what_was_forgotten_does_not_come_again(newest_first: bool) -> None:
-    """More messages than are remembered; then the stream is cut, and a look reads back as far as it remembers."""
+def test_forgotten_messages_are_not_handed_out_again(newest_first: bool) -> None:
+    """A thread has more messages than the client remembers, and the stream is cut: old messages are not handed out
+    again.
+
+    The scan reads back only as far as the client remembers.
+    """
     scenario = Scenario(
         agent=replies, life=None, counting=None, newest_first=newest_first, client={"rate_limit": None}, old=30
     ).listening()
@@ -74,12 +78,12 @@ def test_what_was_forgotten_does_not_come_again(newest_first: bool) -> None:
         scenario.run(400)
         assert scenario.chat.texts[-1] == text
     scenario.chat.check()
-    # A page holds a hundred of the two thousand and more that are remembered.
+    # The client remembers more than two thousand messages, and a page holds a hundred of them.
     assert scenario.server.cost()["listMessages"] < 80
 
 
-def test_what_only_asks_left_is_dropped_from_the_oldest_on(caplog: pytest.LogCaptureFixture) -> None:
-    """The last 256 wait for whoever iterates; it is told once."""
+def test_the_oldest_messages_that_no_caller_takes_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """A caller only asks and takes no other messages: the last 256 of them stay, and one warning tells of the rest."""
     scenario = Scenario(agent=replies, life=None, counting=None, client={"rate_limit": None})
     scenario.chat.open()
     logger.setLevel("WARNING")
@@ -93,8 +97,11 @@ def test_what_only_asks_left_is_dropped_from_the_oldest_on(caplog: pytest.LogCap
     assert len({message.message_id for message in scenario.chat.handed}) == len(scenario.chat.handed)
 
 
-def test_one_who_takes_a_message_reads_no_further_than_needed() -> None:
-    """What is not read waits in the mailbox, and the server with it, so that no flood fills the memory; all comes."""
+def test_a_call_for_one_message_reads_no_more_than_needed() -> None:
+    """A call for one message leaves later events in the mailbox, and the server has to wait: no flood fills the memory.
+
+    Later calls hand out all of these messages.
+    """
     scenario = Scenario(life=None, counting=None)
     scenario.chat.open()
     for number in range(1000):

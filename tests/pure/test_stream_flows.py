@@ -1,4 +1,4 @@
-"""Streams in fake time: what they ask for, how they break, and what silence costs."""
+"""Streams in fake time: the client renews them, survives their faults, and sends few requests in silence."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from functools import partial
 from typing import Any
 
 import pytest
+from flow_scenarios import HOUR, MINUTE, Scenario, quiet
 from model_server import late_answer, slow, status
-from test_flows import HOUR, MINUTE, Scenario, quiet
 
 __all__ = ["quiet"]
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(5000, 5.0), (99_999_999, 30.0)])
-def test_a_stream_may_ask_to_wait(asked: int, kept: float) -> None:
-    """Its `retry` field is kept to, up to half a minute; what is said meanwhile comes all the same."""
+def test_the_retry_field_of_a_stream_is_obeyed(asked: int, kept: float) -> None:
+    """The client opens the next stream after the time in the stream's `retry` field, but after 30 seconds at most.
+
+    A message from that time is handed out.
+    """
     scenario = Scenario(life=(20, 20), greeting=f"retry: {asked}\n\n".encode()).listening()
     scenario.say(21, "meanwhile")
     scenario.run(100)
@@ -26,8 +29,8 @@ def test_a_stream_may_ask_to_wait(asked: int, kept: float) -> None:
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_neither_stream_nor_list(newest_first: bool) -> None:
-    """Both are tried again, each after a while that grows; what was said meanwhile comes in the end, in order."""
+def test_streams_and_lists_fail_for_ten_minutes(newest_first: bool) -> None:
+    """The client tries both again, each after a growing wait. Later it hands out each message, in order."""
     scenario = Scenario(newest_first=newest_first).listening()
     scenario.run(5)
     scenario.server.refuse_streams(500, seconds=10 * MINUTE)
@@ -39,7 +42,7 @@ def test_neither_stream_nor_list(newest_first: bool) -> None:
     scenario.run(10 * MINUTE)
     assert scenario.chat.texts == []
     cost = scenario.server.cost(since)
-    # Both every half minute, once it has grown.
+    # The wait grows to half a minute for each of the two.
     assert 20 <= cost["streamMessages"] <= 40
     assert 15 <= cost["listMessages"] <= 30
     scenario.server._faults.clear()
@@ -54,7 +57,7 @@ def test_neither_stream_nor_list(newest_first: bool) -> None:
     ids=["mute", "polling", "silent", "heartbeats"],
 )
 def test_an_hour_of_silence_costs_a_request_a_minute(options: dict[str, Any]) -> None:
-    """At the most, after a message that nobody answers, on a stream that lasts; without a stream, three."""
+    """After a message without a reply, an hour costs at most one request a minute, or three without a stream."""
     scenario = Scenario(life=None, **options).listening()
     scenario.world.run_until(scenario.chat.send("hello"))
     sent = scenario.world.now
@@ -64,7 +67,7 @@ def test_an_hour_of_silence_costs_a_request_a_minute(options: dict[str, Any]) ->
 
 
 def test_an_event_cut_at_any_byte() -> None:
-    """It comes once, over the list, and whole: also where a character of several bytes is cut in two."""
+    """A stream is cut at any byte of an event, also within a character: the message comes whole from the list, once."""
     text = "né 💬"
     for size in range(0, 300, 7):
         scenario = Scenario(life=None).listening()
@@ -80,9 +83,10 @@ def test_an_event_cut_at_any_byte() -> None:
 
 @pytest.mark.parametrize("delivered", [False, True])
 @pytest.mark.parametrize("cut_before", [0.0, 0.3, 1.0, 3.0, 10.0])
-def test_a_reply_is_looked_for_after_a_cut_too(cut_before: float, delivered: bool) -> None:
-    """The stream was cut a while before the message, and the next one leaves out its reply: it is looked for five
-    seconds after, or twenty where streams have delivered.
+def test_a_reply_is_found_after_a_cut_before_its_message(cut_before: float, delivered: bool) -> None:
+    """The stream is cut shortly before the message is sent, and the next stream leaves out the reply: a scan finds it.
+
+    The scan starts five seconds after the message, or twenty if the stream has delivered messages before.
     """
     scenario = Scenario(life=None).listening()
     if delivered:
@@ -99,7 +103,7 @@ def test_a_reply_is_looked_for_after_a_cut_too(cut_before: float, delivered: boo
 
 
 def test_a_stream_that_brings_nothing_is_given_up() -> None:
-    """Silent twice on what the list shows: there are looks alone for the next minute, which are faster."""
+    """A stream twice leaves out what the list shows: for the next minute the client only scans, but more often."""
     scenario = Scenario(life=None, mute=True).listening()
     for number in range(10):
         scenario.world.run_until(scenario.chat.send(str(number)))
@@ -113,8 +117,11 @@ def test_a_stream_that_brings_nothing_is_given_up() -> None:
     scenario.chat.check()
 
 
-def test_a_stream_that_died_without_a_word_is_left() -> None:
-    """After three of its heartbeats, though nobody waits, and all that it kept back comes."""
+def test_a_dead_stream_is_replaced() -> None:
+    """A stream dies without a sign: the client drops it after three missing heartbeats, though no caller needs a reply.
+
+    The client then hands out the messages that the stream did not bring.
+    """
     scenario = Scenario(life=None, heartbeat=15.0).listening()
     scenario.say(1, "before")
     scenario.run(7 * MINUTE)
@@ -125,16 +132,19 @@ def test_a_stream_that_died_without_a_word_is_left() -> None:
     scenario.chat.check()
 
 
-def test_a_look_from_before_the_stream_opened_covers_no_gap() -> None:
-    """A list that was made before, and came after, lacks what was said between: one more look shows it, and soon."""
+def test_a_list_made_before_the_stream_opened_covers_no_gap() -> None:
+    """The server makes a list, then the agent sends a message, then a stream opens, then the list arrives.
+
+    The list lacks the message, so the client scans once more, and hands out the message soon.
+    """
     scenario = Scenario(life=None).listening()
     scenario.run(5)
     scenario.server.refuse_streams(503, retry_after="1")
     scenario.server.cut()
     scenario.run(2 * MINUTE)
-    looks = scenario.server.cost()["listMessages"]
+    scans = scenario.server.cost()["listMessages"]
     scenario.server.fault("listMessages", late_answer(15.0))
-    while scenario.server.cost()["listMessages"] == looks:
+    while scenario.server.cost()["listMessages"] == scans:
         scenario.run(0.1)
     scenario.run(0.1)
     scenario.say(0, "between")
@@ -147,8 +157,11 @@ def test_a_look_from_before_the_stream_opened_covers_no_gap() -> None:
 
 
 @pytest.mark.parametrize("stamps", ["millisecond", "second", "none"])
-def test_what_a_gap_held_comes_before_what_came_later(stamps: str) -> None:
-    """Though the next stream has brought that first, and the list is slow. Without times, an earlier look tells."""
+def test_a_message_from_a_gap_comes_before_later_messages(stamps: str) -> None:
+    """The new stream brings a later message before a slow list shows an earlier one: both are handed out in order.
+
+    Without times, the order follows from an earlier scan.
+    """
     scenario = Scenario(life=None, stamps=stamps).listening()
     scenario.say(1, "before")
     scenario.run(6 * MINUTE)
@@ -162,8 +175,8 @@ def test_what_a_gap_held_comes_before_what_came_later(stamps: str) -> None:
     assert scenario.chat.handed[-1].at < 6 * MINUTE + 5
 
 
-def test_a_stream_is_read_out_when_the_next_one_is_open() -> None:
-    """What was still on its way then comes, and at once, though the next one does not bring it."""
+def test_the_old_stream_is_read_to_its_end_after_a_renewal() -> None:
+    """The next stream is open while messages are still on their way over the old one: they are handed out at once."""
     scenario = Scenario(life=(20.0, 20.0), stream_way=(0.5, 0.5)).listening()
     scenario.run(2 * MINUTE)
     for number in range(200):
@@ -175,12 +188,15 @@ def test_a_stream_is_read_out_when_the_next_one_is_open() -> None:
 
 
 def test_a_renewal_that_never_works_is_given_up() -> None:
-    """A server that allows one stream a thread refuses the next one three times, and is not asked again."""
+    """A server allows one stream for each thread: after three refused renewals the client tries no more.
+
+    It opens each stream after the end of the one before, and loses no message.
+    """
     scenario = Scenario(life=(20.0, 20.0), one_stream="refuse").listening()
     scenario.run(10 * MINUTE)
-    lives = len(scenario.server.streams)
-    assert lives > 25
-    assert scenario.server.cost()["streamMessages"] <= lives + 6
+    streams = len(scenario.server.streams)
+    assert streams > 25
+    assert scenario.server.cost()["streamMessages"] <= streams + 6
     for number in range(100):
         scenario.say(number / 2, str(number))
     scenario.run(2 * MINUTE)
