@@ -1,8 +1,8 @@
 """A model of Feather's server, for `fake_time`. It is correct by default, and a test can make it wrong in many ways.
 
-Nobody outside knows how the real server counts requests, orders and stamps messages, delays lists and ends streams. So
-a test can set all of that (`Options`) or draw it (`drawn`). It can also change single requests (`Fault`) and single
-messages (`ModelServer.say`).
+It is not known how the real server counts requests, orders and stamps messages, delays lists or ends streams. So a test
+can set all of that (`Options`) or draw it (`drawn`). It can also change single requests (`Fault`) and single messages
+(`ModelServer.say`).
 
 The server records all requests, and from when on each message could be known. So a test can check what a client must
 do: give each message to its caller once (`check_once`), in order (`check_order`), soon (`lateness`), and with few
