@@ -101,6 +101,7 @@ def send_all_the_time(
         scenario.world.spawn(work(task))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counting", ["bucket", "sliding", "fixed"])
 @pytest.mark.parametrize("too_many_wait", ["1", None])
 def test_eight_processes_share_a_key(counting: Any, too_many_wait: str | None) -> None:
@@ -124,6 +125,7 @@ def test_eight_processes_share_a_key(counting: Any, too_many_wait: str | None) -
     assert sum(shares) >= 0.6 * 10 * (until - 2 * MINUTE), shares
 
 
+@pytest.mark.slow
 def test_a_thousand_idle_conversations_delay_no_send() -> None:
     """One message every three seconds leaves within 0.2 s, from the first second on."""
     scenario = Scenario()

@@ -46,7 +46,6 @@ def test_events_follow_the_specification(stream: bytes, events: list[StreamEvent
     assert decode(*(stream[i : i + 1] for i in range(len(stream)))) == events
 
 
-@pytest.mark.slow
 @given(
     st.lists(st.sampled_from([b"data", b"id", b"event", b":", b" ", b"\r", b"\n", b"x", b"\xc3\xa9", b"\0"])), st.data()
 )
@@ -65,7 +64,6 @@ def test_a_stream_may_set_the_delay_of_a_reconnection() -> None:
     assert decoder.retry == 1500
 
 
-@pytest.mark.slow
 def test_an_event_that_is_too_large_is_an_error() -> None:
     """An event of one long line or of many lines may be too large; many small events and heartbeats are never."""
     for piece in (b"x", b"data: x\n"):
