@@ -7,7 +7,7 @@ import json
 import zlib
 from typing import Final
 
-from fuzz_targets import KEY, THREAD_ID
+from fuzz_helpers import KEY, THREAD_ID
 from hypothesis import strategies as st
 
 # JSON values.

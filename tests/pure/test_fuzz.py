@@ -12,7 +12,6 @@ from fuzz_inputs import CHOOSING, INPUTS, RAW_DEFLATE, json_like
 from fuzz_targets import TARGETS
 from hypothesis import example, given, settings, strategies as st
 
-
 SLOW = {"read_stream_events", "read_conversation_stream", "read_json_text", "unpack_body"}
 
 

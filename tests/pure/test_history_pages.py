@@ -87,7 +87,7 @@ def test_a_history_gives_messages_page_by_page() -> None:
 
 
 def test_messages_without_times_keep_the_order_of_the_server() -> None:
-    """If other messages show that the newest is first, messages without times are reversed with them."""
+    """If a list begins with the newest message, messages without times are reversed together with all others."""
     assert oldest_first([message(1), message(2)]) == [message(1), message(2)]
     mixed = [message(3, 3), message(2), message(1, 1)]
     assert oldest_first(mixed) == mixed[::-1]

@@ -47,7 +47,7 @@ def test_slow_responses_spread_background_requests_further(answered_in: float) -
 
 
 def test_a_check_that_has_waited_long_queues_with_the_reopenings() -> None:
-    """After half a minute without a spare slot, a check gets its turn among the reopenings."""
+    """After half a minute without a spare slot, a check gets a slot in its order among the reopenings."""
     queue = Queue(RateLimit(10))
     for number in range(1000):
         # Each second has two more reopenings than slots.

@@ -44,7 +44,7 @@ def test_urgent_callers_go_first_and_each_class_keeps_its_order(
     for place, caller in enumerate(queue.served):
         for later in queue.served[place + 1 :]:
             waited = later.came_at < caller.served_at
-            # Renewals and checks share one class, by the time they came.
+            # Checks and renewals are served in the order in which they came.
             mine, its = ((min(one.urgency.priority, CHECK), one.came_at) for one in (caller, later))
             in_order = mine < its or (mine == its and caller.urgency.priority <= later.urgency.priority)
             same = caller.urgency.priority is later.urgency.priority
@@ -173,7 +173,7 @@ def test_a_caller_whose_slot_cannot_come_in_time_fails_at_once() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 25), st.integers(0, 60), st.floats(0, 0.9), st.floats(0, 0.3))
-def test_no_caller_fails_whose_slot_comes_in_time(rate: int, before: int, pause: float, back: float) -> None:
+def test_no_caller_fails_if_its_slot_comes_in_time(rate: int, before: int, pause: float, back: float) -> None:
     """A caller whose slot comes just before its deadline waits and gets the slot."""
 
     def last(until: float) -> Caller:
@@ -189,7 +189,7 @@ def test_no_caller_fails_whose_slot_comes_in_time(rate: int, before: int, pause:
 
 
 def test_a_deadline_may_pass_in_the_queue() -> None:
-    """A caller that is overtaken until its deadline gets no slot, and the next caller in the queue is woken."""
+    """If an urgent caller takes the last slot before a deadline, a caller fails, and the next one is woken."""
     queue = Queue(RateLimit(1))
     queue.come()
     waiting, behind = queue.come(until=1.5), queue.come()

@@ -149,7 +149,7 @@ def test_an_attempt_has_twenty_seconds_and_no_more_than_is_left() -> None:
 
 
 def test_an_attempt_to_send_leaves_time_to_find_out_its_outcome() -> None:
-    """An attempt leaves three seconds or a third of the time, whichever is less, and none begins after that."""
+    """An attempt leaves three seconds or a third of the time, whichever is less, and begins no later than that."""
     for seconds, reserve in ((60.0, 3.0), (9.0, 3.0), (6.0, 2.0), (0.6, 0.2)):
         deadline = Deadline(100 + seconds, seconds)
         assert deadline.last_start == pytest.approx(100 + seconds - reserve)
@@ -162,7 +162,7 @@ def test_an_attempt_to_send_leaves_time_to_find_out_its_outcome() -> None:
 
 
 def test_a_deadline_may_begin_with_the_first_attempt() -> None:
-    """A request may wait in the queue of the rate limit without a deadline, and then has so many seconds."""
+    """A request may wait in the queue for as long as needed, and its own seconds begin with the first attempt."""
     retry = policy(deadline=Deadline(float("inf")), seconds=10.0)
     assert retry.last_start == float("inf")
     assert retry.seconds_for(500) == 10

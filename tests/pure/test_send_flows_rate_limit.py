@@ -52,7 +52,7 @@ def test_a_burst_is_never_refused(counting: Any, latency: tuple[float, float]) -
         check_told(scenario, process, str(number))
         process.value()
     ended = max(process.took for process in processes)
-    # A window's requests leave one trip to the server after those of the last window.
+    # Each window is longer by the time that a request takes to reach the server.
     assert ended < 200 / 10 * (1.01 + latency[1] / 2) + 1
 
 

@@ -65,7 +65,10 @@ def test_a_stream_may_set_the_delay_of_a_reconnection() -> None:
 
 
 def test_an_event_that_is_too_large_is_an_error() -> None:
-    """An event of one long line or of many lines may be too large; many small events and heartbeats are never."""
+    """An event may not be larger than the limit, in one line or in many.
+
+    A stream may have any number of small events and heartbeats.
+    """
     for piece in (b"x", b"data: x\n"):
         with pytest.raises(EventTooLargeError):
             decode(*[piece * 1024] * (LARGEST_EVENT // 1024 + 1))
