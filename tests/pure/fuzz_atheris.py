@@ -1,9 +1,9 @@
-"""The targets of `test_fuzz.py` under a fuzzer that watches which lines are reached. By hand, and not with the tests.
+"""Run a target of `fuzz_targets.py` under Atheris, a fuzzer that watches which lines run. It is not one of the tests.
 
     pip install atheris
-    python tests/fuzz_atheris.py TARGET -max_total_time=60 CORPUS
+    python tests/pure/fuzz_atheris.py TARGET -max_total_time=60 CORPUS
 
-Without a target, their names are printed.
+Without a target, it prints the names of all targets.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sys
 
 
 def main() -> None:
-    """Run the target that is named; what follows its name is libFuzzer's."""
+    """Run the named target. All arguments after its name are for libFuzzer."""
     fuzzer = importlib.import_module("atheris")
     with fuzzer.instrument_imports(include=["featherhq", "json", "email"]):
-        targets = importlib.import_module("test_fuzz").TARGETS
+        targets = importlib.import_module("fuzz_targets").TARGETS
     if len(sys.argv) == 1:
         sys.stdout.write("\n".join([*targets, ""]))
         return
