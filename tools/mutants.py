@@ -1,9 +1,11 @@
-"""Small wrong edits of the core, each of which has to fail a test. `make mutants` runs it.
+"""Make small wrong edits of the core, and check that a test fails for each of them. `make mutants` runs it.
 
-Each edit stands in `tools/mutants.toml`: a file, a piece of its text, what to put in its place, and what would go
-wrong. It is made in a copy of the package, and the tests that need no sockets run against the copy until one fails.
-Prints a line an edit, and ends with 1 where one passes all tests, or can no longer be made. Before all, an edit that
-changes nothing has to pass them.
+The edits are in `tools/mutants.toml`. Each names a file, a piece of its text, the text to replace it with, and what
+would go wrong. Each edit is made in a copy of the package. The tests that need no sockets run with this copy until one
+fails. First, the tests must pass with a copy without an edit.
+
+The program prints the result of each edit. The exit status is 1 if all tests pass with an edit, or if an edit cannot be
+made because its text has changed.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ class Edit:
     """A small wrong edit.
 
     Attributes:
-        file: The file, below wrapper/featherhq.
-        old: A piece of its text, which stands in it once.
-        new: What to put in its place.
+        file: The path of the file below wrapper/featherhq.
+        old: A piece of the file's text. It must occur there exactly once.
+        new: The text to replace it with.
         wrong: What would go wrong, in a few words.
     """
 
@@ -58,7 +60,7 @@ class Edit:
     wrong: str
 
     def verdict(self) -> str:
-        """Make it in a copy, and run the tests: what they say."""
+        """Make the edit in a copy, and run the tests. Returns their result in a few words."""
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / "featherhq"
             shutil.copytree(ROOT / "wrapper" / "featherhq", package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,7 +84,7 @@ class Edit:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", type=int, help="the number of one edit, counted from 1")
