@@ -97,7 +97,7 @@ class Key:
     def _take(self, given: Future[object], answer: Future[Answer]) -> None:
         try:
             problem = _validation.key_problem(given.result(0))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the key is wanted
+        except BaseException as error:  # noqa: BLE001 - any error is raised again in the call that needs the key
             result: Answer = (f"raised {one_line(type(error).__name__)}", error)
         else:
             result = (f"returned a value that {problem}", None) if problem else Secret(str(given.result(0)))

@@ -148,7 +148,7 @@ class Slot:
 
 
 class RateLimit:
-    """At most so many requests in any second, by priority, and first come first served within each priority.
+    """Allows at most `rate` requests in any second. They are sent by priority, and in order within each priority.
 
     Args:
         rate: Requests per second, more than 0. A window holds whole requests, so above 1 the fraction is dropped.
