@@ -1,4 +1,4 @@
-"""A conversation from end to end: a Feather on this machine, a thread, an agent, real sockets. `make demo` runs it."""
+"""A whole conversation with a sandbox server on this machine, over real sockets. `make demo` runs it."""
 
 from featherhq import Feather
 from featherhq.sandbox import Sandbox

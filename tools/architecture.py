@@ -1,7 +1,8 @@
 """Draw the layers and the states into docs/architecture.md, from the code. `make architecture` runs it.
 
-The layers come from the imports, the states from the table of a conversation. Each drawing is Mermaid, between two
-marks in the page. With `--check` nothing is written: it ends with 1 if the page is not what the code gives.
+The layers come from the imports. The states come from the table of a conversation. Each drawing is a Mermaid diagram
+between two marks in the page. With `--check`, nothing is written. Then the exit status is 1 if the page does not match
+the code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from featherhq._threads.table import REGIONS, Trigger
 from grimp import build_graph
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "architecture.md"
-# The boxes of the drawing, from the top to the bottom. What is not in a box is small, and left out.
+# The boxes of the drawing, from top to bottom. Small modules are in no box, and are not drawn.
 BOXES: Final = {
     "public": ("_async", "_sync"),
     "api": ("_api",),
@@ -50,7 +51,7 @@ def end(part: str) -> str:
 
 
 def _layers() -> str:
-    """The boxes, and how many imports go from one to another. Imports for type checkers do not count."""
+    """The diagram of the boxes, with the number of imports between them. Imports for type checkers do not count."""
     graph = build_graph("featherhq", exclude_type_checking_imports=True)
     box_of = {name: box for box, names in BOXES.items() for name in names}
 
@@ -94,7 +95,7 @@ def _region(name: str) -> str:
 
 
 def _triggers() -> str:
-    """What each trigger means, from the strings below them in the code."""
+    """The table of triggers with their meanings, which are the strings below them in the code."""
     source = Path(sys.modules[Trigger.__module__].__file__ or "").read_text("utf-8").split("class Trigger(Enum):")[1]
     lines = ["### Triggers", "", "| trigger | meaning |", "| --- | --- |"]
     for trigger in Trigger:
@@ -104,7 +105,7 @@ def _triggers() -> str:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if the page is out of date")
     given = parser.parse_args()

@@ -3,8 +3,9 @@
     python tools/contract.py --page page.md --page another.md
     python tools/contract.py --spec document.yaml        # or .json
 
-Operations, components and security schemes go in, all of them or none. What is there already stays as it stands, to the
-byte: the new lines are put into the text, which is held against the merged document before it is written.
+The tool adds all operations, components and security schemes of the source. If one cannot be added, it adds none. Lines
+of `openapi.yaml` that need no change keep every byte. The tool puts new lines into the text, and compares the new text
+with the merged document before it writes the file.
 """
 
 from __future__ import annotations
@@ -27,21 +28,22 @@ from splice import Splice, merged
 
 CONTRACT: Final = "openapi.yaml"
 _HEADING: Final = "OpenAPI"
-# The vendor's blocks open with four backticks; three are for the examples of a page.
+# The OpenAPI blocks of the vendor open with four backticks. The examples of a page open with three.
 _FENCE: Final = "````"
-# A document that is begun takes these over; in one that is there they are told apart by, and left alone.
+# A new contract takes these from the source. An existing contract keeps its own: they show which API it describes.
 _IDENTITY: Final = ("openapi", "info", "servers", "security")
-_HALVES: Final = re.compile(r"(?<!\\)\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
+# A character beyond 16 bits in JSON: two escapes, which are the halves of a surrogate pair.
+_SURROGATE_PAIR: Final = re.compile(r"(?<!\\)\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 
 
 @frozen
 class Source:
-    """What is to be brought in.
+    """A source to merge into the contract.
 
     Attributes:
-        name: The file, for messages.
-        document: Its OpenAPI, on the lines of that file.
-        whole: It is all of the vendor's contract, not a page of it.
+        name: The name of its file, for messages.
+        document: Its OpenAPI document. The line numbers in it are those of the file.
+        whole: Whether it is the vendor's whole contract, and not one page of the reference.
     """
 
     name: str
@@ -49,12 +51,12 @@ class Source:
     whole: bool
 
     def at(self, *keys: str | int) -> str:
-        """The file and the line of a key, or of the nearest above it."""
+        """The file and the line of a key. If the key does not exist, those of the nearest key above it."""
         return f"{self.name}:{line_of(self.document, keys)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", type=Path, action="append", default=[], help="a page of the vendor's reference")
     parser.add_argument("--spec", type=Path, action="append", default=[], help="a whole OpenAPI document, YAML or JSON")
@@ -69,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before = read_text(contract) if contract.exists() else ""
         after = before
         for source in sources:
-            after, told = merge(after, source)
-            print(source.name, *(f"  {line}" for line in told), sep="\n")
+            after, report = merge(after, source)
+            print(source.name, *(f"  {line}" for line in report), sep="\n")
         if after == before:
             print(f"{CONTRACT} has all of it already; nothing was written.")
             return 0
@@ -86,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_page(path: Path) -> Source:
-    """The fragment of a page: the one four-backtick `yaml` block under its heading `## OpenAPI`.
+    """Read the OpenAPI of a page: the only `yaml` block with four backticks below the heading `## OpenAPI`.
 
     Raises:
-        ContractError: the page has none, or several, or it is no OpenAPI.
+        ContractError: the page has no such block or several, or the block is not valid OpenAPI.
     """
     text = read_text(path)
     lines = text.split("\n")
@@ -117,15 +119,15 @@ def read_page(path: Path) -> Source:
         first, second = (start + 1 for start, _ in blocks[:2])
         raise ContractError(f"{path.name}:{second}: a second block; the first opens on line {first}")
     start, content = blocks[0]
-    # The empty lines make the parser count as the page does.
+    # The empty lines give the parser the line numbers of the page.
     return _source(path.name, "\n" * (start + 1) + content, whole=False)
 
 
 def read_spec(path: Path) -> Source:
-    """A whole OpenAPI document.
+    """Read a whole OpenAPI document.
 
     Raises:
-        ContractError: it is none.
+        ContractError: the file cannot be read, or is not a valid OpenAPI document.
     """
     text = read_text(path)
     if path.suffix == ".json":
@@ -133,8 +135,9 @@ def read_spec(path: Path) -> Source:
             json.loads(text)
         except ValueError as error:
             raise ContractError(f"{path.name}:{getattr(error, 'lineno', 1)}: this is no JSON: {error}") from error
-        # JSON is YAML, but for tabs, which stand between its tokens, and for what is beyond 16 bits, which it halves.
-        text = _HALVES.sub(lambda pair: str(json.loads(f'"{pair[0]}"')), text.replace("\t", " "))
+        # JSON is YAML, with two exceptions. JSON allows tabs between its tokens. And JSON writes characters beyond 16
+        # bits as two escapes.
+        text = _SURROGATE_PAIR.sub(lambda pair: str(json.loads(f'"{pair[0]}"')), text.replace("\t", " "))
     return _source(path.name, text, whole=True)
 
 
@@ -144,7 +147,7 @@ def _source(name: str, text: str, *, whole: bool) -> Source:
         line = len(text) - len(text.lstrip("\n")) + 1
         raise ContractError(f"{name}:{line}: expected an OpenAPI document, an object with 'paths'")
     source = Source(name, document, whole)
-    # What it points to may stand in the contract.
+    # A page may refer to components that are in the contract. So its references are not checked here.
     check_valid(plain(document), lambda keys: source.at(*keys), references=False)
     if not any(True for _ in operations(document)):
         raise ContractError(f"{source.at('paths')}: there is no operation here")
@@ -152,10 +155,10 @@ def _source(name: str, text: str, *, whole: bool) -> Source:
 
 
 def merge(text: str, source: Source) -> tuple[str, list[str]]:
-    """The contract's text with a source merged in, and what was done.
+    """Merge a source into the contract's text. Returns the new text, and lines that say what has changed.
 
     Raises:
-        ContractError: it is of another API, or contradicts what is there.
+        ContractError: the source describes another API, or contradicts the contract.
     """
     ours = parse_yaml(text, CONTRACT)
     if ours is None:
@@ -176,10 +179,11 @@ def merge(text: str, source: Source) -> tuple[str, list[str]]:
             f"{source.name} cannot be put into the text of {CONTRACT}: the YAML of one of them is unusual"
         )
     check_valid(expected, lambda keys: source.at(*keys))
-    return result, [*_told(ours, source), *splice.told, *_notes(ours, source)]
+    return result, [*_report(ours, source), *splice.report, *_notes(ours, source)]
 
 
 def _check_same_api(ours: CommentedMap, source: Source) -> None:
+    """Check that a source has the title, a server and the OpenAPI version of the contract."""
     theirs = source.document
     title, known = theirs["info"]["title"], ours["info"]["title"]
     if title != known:
@@ -196,19 +200,20 @@ def _check_same_api(ours: CommentedMap, source: Source) -> None:
 
 
 def _wanted(ours: CommentedMap, source: Source) -> dict[str, Any]:
-    """What of a source goes in."""
+    """The part of a source to merge into the contract."""
     theirs = source.document
     wanted = {key: theirs[key] for key in (*_IDENTITY, "paths", "components") if key in theirs}
     wanted |= {key: ours[key] for key in _IDENTITY if key in ours}
     if "security" in ours and "security" in theirs and plain(ours["security"]) != plain(theirs["security"]):
-        # It holds for the operations that say nothing of it, and here another one would.
+        # Operations without their own `security` use that of their document. In the contract they would use another
+        # one, so it is written into each of them.
         for _, _, operation in operations(theirs):
             operation.setdefault("security", copy.deepcopy(theirs["security"]))
     return wanted
 
 
 def _check_components(ours: CommentedMap, source: Source) -> None:
-    """On a page, a component of a known name is the known one. A whole document may change it."""
+    """Check that a page does not change a component of the contract. A whole document may change components."""
     if source.whole:
         return
     for section, named in (source.document.get("components") or {}).items():
@@ -222,7 +227,8 @@ def _check_components(ours: CommentedMap, source: Source) -> None:
                 )
 
 
-def _told(ours: CommentedMap, source: Source) -> Iterator[str]:
+def _report(ours: CommentedMap, source: Source) -> Iterator[str]:
+    """A line for each operation of a source: whether it is new or has changed."""
     known = {(path, method): operation for path, method, operation in operations(ours)}
     for path, method, operation in operations(source.document):
         there = known.get((path, method))
@@ -231,6 +237,7 @@ def _told(ours: CommentedMap, source: Source) -> Iterator[str]:
 
 
 def _notes(ours: CommentedMap, source: Source) -> Iterator[str]:
+    """Lines on differences that the merge leaves alone."""
     here, there = (str((document.get("info") or {}).get("version")) for document in (ours, source.document))
     if ours.get("info") and here != there:
         yield f"note: its version is {there}, and that of {CONTRACT} is {here}, which stays until you change it"
@@ -246,7 +253,7 @@ def _comments(text: str) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write all of it or nothing."""
+    """Replace a file in one step, so that a failure leaves the old one."""
     new = path.with_name(f".{path.name}.new")
     try:
         new.write_text(text, "utf-8")

@@ -1,11 +1,12 @@
-"""Say what a change of the contract breaks for those who import this library, and which version follows.
+"""Show what a change of the contract breaks for users of this library, and which version must follow.
 
     python tools/contract_diff.py                # since the last release
     python tools/contract_diff.py --base HEAD    # since a commit
 
-Nothing is compared here. `redocly diff` compares the contracts, as the vendor has them and with our overlay on top.
-griffe compares the generated packages, as `griffe check` does. mypy holds the wrapper, as it stands, against the new
-one. What the three say is put into groups (judge.py). The new package is made in a scratch folder: nothing is written.
+This program compares nothing itself. `redocly diff` compares the contracts twice: those of the vendor, and those with
+our overlay. griffe compares the generated packages, as `griffe check` does. mypy checks the present wrapper with the
+new package. `judge.py` puts their results into groups. The new package is made in a temporary folder, so the work tree
+does not change.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from judge import Change, Group, Judge, next_version
 
 _API: Final = "featherhq_api"
 _VERSION: Final = "wrapper/featherhq/_version.py"
-# What is compared, as it stood.
+# The files of the old state that are needed.
 _COMPARED: Final = ("openapi.yaml", "openapi.overlay.yaml", f"generated/{_API}", _VERSION)
 _BUMPS: Final = {
     "major": "something breaks",
@@ -43,7 +44,7 @@ _BUMPS: Final = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", help="a commit, branch or tag; the last release by default")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
@@ -71,15 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @frozen
 class Comparison:
-    """What has changed between two states of the contract.
+    """The differences between two states of the contract.
 
     Attributes:
-        base: What it is compared with.
-        changes: Everything that has changed.
-        unmatched: What is wrong with actions of the overlay that no longer match.
-        bump: The part of the version that this raises from 1.0.0 on: `"major"`, `"minor"`, `"patch"` or `"none"`.
-        last: The version then.
-        now: The version as it stands.
+        base: The commit, branch or tag of the old state.
+        changes: All changes.
+        unmatched: A message for each action of the overlay that no longer matches.
+        bump: The part of the version to raise, by the rules from 1.0.0 on: `"major"`, `"minor"`, `"patch"` or `"none"`.
+        last: The version of the old state.
+        now: The present version.
     """
 
     base: str
@@ -91,16 +92,16 @@ class Comparison:
 
     @property
     def version(self) -> str:
-        """The version that follows."""
+        """The version that must follow."""
         return next_version(self.last, self.bump)
 
     def of(self, group: Group) -> list[str]:
         """A line for each change of a group."""
-        return list(dict.fromkeys(change.told for change in self.changes if change.group is group))
+        return list(dict.fromkeys(change.report for change in self.changes if change.group is group))
 
 
 def compare(root: Path, base: str) -> Comparison:
-    """Hold the contract of a work tree against that of a commit.
+    """Compare the contract of a work tree with that of a commit.
 
     Raises:
         ContractError: one of them cannot be read, or a tool failed.
@@ -122,10 +123,10 @@ def compare(root: Path, base: str) -> Comparison:
             changes.append(Change(Group.CALLERS, f"make generate: {error}"))
         else:
             there = set(modules(effective_document(after)).values())
-            # mypy finds what is gone wherever the package is installed, and so does not miss it.
+            # mypy would find a removed module in the installed package, and so miss the error. It is checked here.
             changes += [Change(Group.CALLERS, f"wrapper/ calls {gone}, which is gone") for gone in sorted(used - there)]
-            changes += [Change(Group.CALLERS, told) for told in _mypy(root, new)]
-            changes += [Change(Group.USERS, told) for told in _griffe(old / "generated", new)]
+            changes += [Change(Group.CALLERS, report) for report in _mypy(root, new)]
+            changes += [Change(Group.USERS, report) for report in _griffe(old / "generated", new)]
             if not vendor and any(differences(made, old / "generated" / _API)):
                 changes.append(Change(Group.HARMLESS, "the generated package, by the overlay or the generator alone"))
         judge = Judge(
@@ -143,7 +144,7 @@ def compare(root: Path, base: str) -> Comparison:
 
 
 def _redocly(old: Path, new: Path, folder: Path) -> list[dict[str, Any]]:
-    """What `redocly diff` finds; run in a folder that has no settings for it, and without a word to its makers."""
+    """The changes that `redocly diff` finds. It runs in a folder without settings for it, and without telemetry."""
     scripts = Path(sys.executable).parent
     cli = scripts.parent / "redocly/node_modules/@redocly/cli/bin/cli.js"
     line = [str(path) for path in (scripts / "node", cli, "diff", old.resolve(), new.resolve())]
@@ -160,25 +161,25 @@ def _redocly(old: Path, new: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def _griffe(old: Path, new: Path) -> Iterator[str]:
-    """What `griffe check` finds in the generated package."""
+    """The breaking changes that griffe finds in the generated package, one line each."""
     sides = (griffe.load(_API, search_paths=[folder], allow_inspection=False) for folder in (old, new))
     for breakage in griffe.find_breaking_changes(*sides):
         yield f"{breakage.obj.path}: {breakage.kind.value}"
 
 
 def _mypy(root: Path, generated: Path) -> Iterator[str]:
-    """What mypy finds wrong with the wrapper over a generated package."""
+    """The errors that mypy finds in the wrapper with a new generated package, one line each."""
     line = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", f"--cache-dir={os.devnull}"]
     line += ["--no-error-summary", "--no-pretty", "--no-color-output"]
     package = root / "wrapper/featherhq"
-    # The sandbox calls nothing that is generated.
+    # The sandbox calls no generated code, so it is not checked.
     paths = (path for path in package.rglob("*.py") if package / "sandbox" not in path.parents)
     line += sorted(str(path.relative_to(root)) for path in paths)
     environment = {**os.environ, "MYPYPATH": os.pathsep.join([str(root / "wrapper"), str(generated)])}
     ran = subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if ran.returncode not in (0, 1):
         raise ContractError(f"mypy failed:\n{ran.stderr}{ran.stdout}")
-    yield from (told for told in ran.stdout.splitlines() if ": error: " in told)
+    yield from (report for report in ran.stdout.splitlines() if ": error: " in report)
 
 
 def _used(root: Path) -> set[str]:
@@ -202,11 +203,12 @@ def _version(root: Path) -> str:
 
 
 def _last_release(root: Path) -> str:
-    """The last tag of a release that is behind the work tree; empty where there is none."""
+    """The tag of the last release before the work tree, or an empty string if there is none."""
     return _git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*", fails=True).decode().strip()
 
 
 def _check_out(root: Path, revision: str, folder: Path) -> None:
+    """Write the files of a commit that are needed into a folder."""
     with zipfile.ZipFile(io.BytesIO(_git(root, "archive", "--format=zip", revision, *_COMPARED))) as archive:
         archive.extractall(folder)
 

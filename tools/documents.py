@@ -1,4 +1,4 @@
-"""What the tools share: OpenAPI documents in YAML, with the lines and comments they stand on."""
+"""Code that the tools share: OpenAPI documents in YAML, with their line numbers and comments."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "t
 
 
 class ContractError(Exception):
-    """Something is wrong with the contract, its overlay, or what was made of them: one line, and what to do."""
+    """The contract, its overlay, or the generated package has an error. The message also says what to do."""
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a tool, and end with its status; without a traceback where it is stopped by ctrl-c."""
+    """Run a tool, and exit with its status. If ctrl-c stops it, no traceback is printed."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:
@@ -36,14 +36,14 @@ def run(main: Callable[[], int]) -> NoReturn:
 
 
 class _Constructor(RoundTripConstructor):
-    """Leaves a date the text that it is, as JSON does."""
+    """Reads a date as text, because JSON has no dates."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_scalar)
 
 
 def yaml() -> YAML:
-    """A reader and writer of YAML 1.2 in the vendor's style, which keeps comments."""
+    """A reader and writer of YAML 1.2. It keeps comments, and writes in the vendor's style."""
     made = YAML()
     made.Constructor = _Constructor
     made.indent(mapping=2, sequence=4, offset=2)
@@ -51,19 +51,21 @@ def yaml() -> YAML:
 
 
 def load_yaml(path: Path) -> Any:
-    """A YAML document, with its lines and comments.
+    """Read a YAML document from a file, with its line numbers and comments.
 
     Raises:
-        ContractError: it cannot be read.
+        ContractError: the file cannot be read, or is not YAML.
     """
     return parse_yaml(read_text(path), path.name)
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """A YAML document, with its lines and comments. Its keys are texts: 200 and '200' are one key, as in JSON.
+    """Read a YAML document from text, with its line numbers and comments.
+
+    All keys become strings, as in JSON. So 200 and '200' are the same key.
 
     Raises:
-        ContractError: it is none; with the line.
+        ContractError: the text is not YAML. The message names the line.
     """
     try:
         document = yaml().load(text)
@@ -80,6 +82,7 @@ def parse_yaml(text: str, name: str) -> Any:
 
 
 def _name_keys(node: Any) -> None:
+    """Make all keys strings, without a change to their order and lines."""
     if isinstance(node, CommentedMap):
         for index, key in enumerate(list(node)):
             if not isinstance(key, str):
@@ -91,10 +94,10 @@ def _name_keys(node: Any) -> None:
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
+    """The text of a file.
 
     Raises:
-        ContractError: it cannot be read.
+        ContractError: the file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text("utf-8-sig")
@@ -103,12 +106,12 @@ def read_text(path: Path) -> str:
 
 
 def plain(node: Any) -> Any:
-    """A document as JSON has it, without YAML's lines and comments."""
+    """A copy of a document as plain JSON data, without line numbers and comments."""
     return json.loads(json.dumps(node))
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each operation of a document, with its path and method."""
+    """All operations of a document, each with its path and method."""
     for path, item in (document.get("paths") or {}).items():
         for method in METHODS:
             if method in item:
@@ -116,7 +119,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def line_of(document: Any, keys: Iterable[str | int]) -> int:
-    """The line of a key of a document that came from YAML, or of the nearest above it that is there."""
+    """The line of a key of a YAML document. If the key does not exist, the line of the nearest key above it."""
     line, node = document.lc.line, document
     for key in keys:
         if isinstance(node, CommentedMap) and key in node:
@@ -132,19 +135,19 @@ def line_of(document: Any, keys: Iterable[str | int]) -> int:
 def check_valid(
     document: dict[str, Any], tell: Callable[[Sequence[str | int]], str], *, references: bool = True
 ) -> None:
-    """Hold a document against the OpenAPI specification.
+    """Check a document against the OpenAPI specification.
 
     Args:
         document: The document.
-        tell: What a place in it, given by its keys, is called in a message.
-        references: Also hold each `$ref` against what it points to.
+        tell: Gives the name of a place for messages. Its argument is the keys of the place.
+        references: Whether the target of each `$ref` must exist.
 
     Raises:
-        ContractError: it is no OpenAPI document, or needs another one.
+        ContractError: the document is not valid OpenAPI, or refers to another document.
     """
     for keys, target in _references(document):
         if not target.startswith("#"):
-            # Nothing is fetched, from the network least of all.
+            # Other documents are never fetched.
             raise ContractError(f"{tell(keys)}: it points to another document, {target}")
     version = str(document.get("openapi", "nothing"))
     if not re.match(r"3\.[012]\b", version):
@@ -162,7 +165,7 @@ def check_valid(
 
 
 def _references(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each `$ref`, with the way to it."""
+    """All `$ref` of a document: the keys that lead to each, and its target."""
     if isinstance(node, dict) and isinstance(node.get("$ref"), str):
         yield (*place, "$ref"), node["$ref"]
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():

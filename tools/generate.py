@@ -1,10 +1,11 @@
-"""Make `generated/featherhq_api` from `openapi.yaml` and `openapi.overlay.yaml`, or check that it is what they give.
+"""Make `generated/featherhq_api` from `openapi.yaml` and `openapi.overlay.yaml`, or check that it is up to date.
 
-    python tools/generate.py            # make it anew
+    python tools/generate.py            # make it again
     python tools/generate.py --check    # compare, and change nothing
 
-It is made in a folder of its own and swapped in when all went well; a failure leaves what is there as it is.
-The same input gives the same bytes: what writes them is pinned in `tools/requirements.txt`, and checked here.
+The package is made in a temporary folder. It replaces the old package only at the end, so a failure changes nothing.
+The same input always gives the same bytes, because the versions of the generator and of ruff are pinned in
+`tools/requirements.txt`. This program checks them.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from openapi_python_client.strings import ClassName, PythonIdentifier
 from overlay import apply_overlay
 
 TOOLS: Final = ROOT / "tools"
-# What may differ between schemas of the same name without making them different.
+# Schemas that differ only in these keys count as equal.
 _ANNOTATIONS: Final = {"title", "description", "example", "nullable"}
 
 
 def main() -> int:
-    """Run it; the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with what is there, and change nothing")
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder with openapi.yaml")
@@ -61,10 +62,14 @@ def main() -> int:
 
 
 def generate(contract: dict[str, Any], scratch: Path) -> Path:
-    """The package that an overlaid contract gives, made in a scratch folder.
+    """Make the package in a temporary folder. Returns its folder.
+
+    Args:
+        contract: The contract with the overlay applied.
+        scratch: The temporary folder.
 
     Raises:
-        ContractError: the contract, the overlay or the tools are not right.
+        ContractError: the contract or the overlay has an error, or the tools have the wrong version.
     """
     _check_tools()
     document = effective_document(contract)
@@ -75,7 +80,7 @@ def generate(contract: dict[str, Any], scratch: Path) -> Path:
     command = [sys.executable, "-m", "openapi_python_client", "generate"]
     command += ["--path", str(source), "--output-path", str(package)]
     command += ["--config", str(TOOLS / "generator.yaml"), "--meta", "none", "--fail-on-warning"]
-    # Of the generator's templates, one: models are imported when they are asked for, and not all with the first.
+    # One template of the generator is replaced, so that each model is imported only when it is used.
     command += ["--custom-template-path", str(TOOLS / "templates")]
     ran = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
     if ran.returncode:
@@ -90,11 +95,11 @@ def overlaid(root: Path, unmatched: list[str] | None = None) -> dict[str, Any]:
     """The contract with the overlay applied.
 
     Args:
-        root: The folder with both.
+        root: The folder with both files.
         unmatched: As in `apply_overlay`.
 
     Raises:
-        ContractError: it cannot be made.
+        ContractError: a file cannot be read, or the overlay cannot be applied.
     """
     overlay = load_yaml(root / "openapi.overlay.yaml")
     document: dict[str, Any] = plain(apply_overlay(load_yaml(root / "openapi.yaml"), overlay, unmatched=unmatched))
@@ -102,10 +107,10 @@ def overlaid(root: Path, unmatched: list[str] | None = None) -> dict[str, Any]:
 
 
 def effective_document(document: dict[str, Any]) -> dict[str, Any]:
-    """An overlaid contract with its named schemas made components, as the generator reads it.
+    """The document that the generator reads: the contract with the overlay, with named schemas as components.
 
     Raises:
-        ContractError: it is no valid OpenAPI document.
+        ContractError: it is not a valid OpenAPI document.
     """
     document = copy.deepcopy(document)
     hoist(document)
@@ -114,12 +119,13 @@ def effective_document(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def hoist(document: dict[str, Any]) -> None:
-    """Make each object schema with a title a component, and put a reference in its place.
+    """Make each object schema with a title a component, and replace the schema by a reference.
 
-    The vendor writes a schema out wherever it is used. Schemas of one title become one: the union of their properties.
+    The vendor repeats a schema wherever it is used. Schemas with the same title become one component, which has the
+    properties of all of them.
 
     Raises:
-        ContractError: a property of that title is one thing here and another there.
+        ContractError: two schemas have the same title, but differ in a property or in another key.
     """
     schemas: dict[str, Any] = {}
 
@@ -143,6 +149,7 @@ def hoist(document: dict[str, Any]) -> None:
 
 
 def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
+    """Add the properties of a schema to the known schema of the same title, and check that they do not differ."""
     for name, schema in other.get("properties", {}).items():
         if _meaning(known.setdefault("properties", {}).setdefault(name, schema)) != _meaning(schema):
             raise ContractError(
@@ -158,13 +165,17 @@ def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
 
 
 def _meaning(schema: Any) -> Any:
+    """A schema without the keys that do not count in a comparison."""
     if isinstance(schema, dict):
         return {key: _meaning(value) for key, value in schema.items() if key not in _ANNOTATIONS}
     return schema
 
 
 def modules(document: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """Where the generator puts each operation, by path and method: `featherhq_api.api.threads.send_message`."""
+    """The module that the generator makes for each operation, such as `featherhq_api.api.threads.send_message`.
+
+    The keys are the path and the method of the operation.
+    """
     places = {}
     for path, method, operation in operations(document):
         tag = PythonIdentifier((operation.get("tags") or ["default"])[0], "tag")
@@ -176,7 +187,10 @@ def modules(document: dict[str, Any]) -> dict[tuple[str, str], str]:
 
 
 def _check_names(document: dict[str, Any]) -> None:
-    """Names that the generator would make one of: it overwrites one file with the other and says nothing."""
+    """Check that all names differ. If two operations had one name, the generator would overwrite one of their files.
+
+    It prints a warning for each operation without a name.
+    """
     taken: dict[str, str] = {}
     places = modules(document)
     for path, method, operation in operations(document):
@@ -199,6 +213,7 @@ def _check_names(document: dict[str, Any]) -> None:
 
 
 def _unnamed(path: str, method: str) -> str:
+    """The warning for an operation without a name."""
     words = [word for word in re.split(r"\W+", path) if word not in {"", "api", "v1", "threadId"}]
     suggestion = method + "".join(word.capitalize() for word in words)
     return (
@@ -211,6 +226,7 @@ def _unnamed(path: str, method: str) -> str:
 
 
 def _check_tools() -> None:
+    """Check the keys of `generator.yaml` (the generator ignores unknown ones), and the versions of the tools."""
     unknown = load_yaml(TOOLS / "generator.yaml").keys() - ConfigFile.model_fields.keys()
     if unknown:
         raise ContractError(f"tools/generator.yaml: unknown key {', '.join(sorted(unknown))}")
@@ -226,12 +242,13 @@ def _check_tools() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the scripts of this interpreter first: the hooks must find the pinned ruff."""
+    """Our environment, with the scripts of this interpreter first in PATH. So the generator runs the pinned ruff."""
     scripts = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
 
 
 def _check_package(package: Path, document: dict[str, Any]) -> None:
+    """Check that the generator has put each operation into the module that `modules` expects."""
     paths = [path.relative_to(package.parent).with_suffix("") for path in package.glob("api/*/*.py")]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}
     wrong = sorted(found ^ set(modules(document).values()))
@@ -248,7 +265,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def differences(made: Path, there: Path) -> Iterator[str]:
-    """Each file that is not the same in two packages."""
+    """A line for each file that differs between two packages."""
     ours, theirs = _files(made), _files(there)
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs:
@@ -260,10 +277,10 @@ def differences(made: Path, there: Path) -> Iterator[str]:
 
 
 def _swap(made: Path, there: Path) -> None:
-    """Put the new tree in the place of the old: beside it first, so that the swap is two renames.
+    """Replace the old folder by the new one. The new one is first copied beside it, so the swap is only two renames.
 
     Raises:
-        ContractError: it cannot be put there; the old one is where it was.
+        ContractError: it failed; the old folder is still in its place.
     """
     new, old = there.with_name(f".{there.name}.new"), there.with_name(f".{there.name}.old")
     try:

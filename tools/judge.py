@@ -1,9 +1,11 @@
-"""Whom a change of the contract breaks, and which version follows. Pure: it is told what redocly has found.
+"""Decide whose code a change of the contract breaks, and which version must follow. Pure: its input is from redocly.
 
-An operation's change breaks callers of `featherhq` where the wrapper calls that operation, and users of `featherhq_api`
-otherwise. What breaks the vendor's contract alone, and not the contract with our overlay on top, breaks nobody: it is
-what the overlay makes the client tolerate, such as a new value of an enum in an answer. An operation that has moved
-breaks those who call it only if its generated function has moved too.
+If the wrapper calls the changed operation, the change breaks callers of `featherhq`. If not, it breaks users of
+`featherhq_api`.
+
+A change may break the vendor's contract, but not the contract with our overlay. Such a change breaks nobody, because
+the overlay makes the client tolerate it. An example is a new value of an enum in a response. If an operation has moved,
+this breaks its callers only if its generated function has moved too.
 """
 
 from __future__ import annotations
@@ -17,20 +19,20 @@ from typing import Any, Final
 
 from attrs import frozen
 
-# redocly's names of rules. It calls these broken; whether they are depends on where the function has gone.
+# Rules of redocly for a removed operation. Nothing breaks if the generated function still exists.
 _MOVED: Final = {"path-removed", "operation-removed"}
-# What places a generated function. redocly holds them for harmless.
+# Properties that decide the module of a generated function. redocly reports their changes as harmless.
 _PLACING: Final = {"tags", "operationId"}
-# What must be sent and was not before. Whether the wrapper sends it is for mypy to say.
-_DEMANDED: Final = {"parameter-became-required"}
-# Words on the way to a change that tell a reader nothing.
+# Rules of redocly for a parameter that is now required. mypy checks whether the wrapper sends it.
+_NOW_REQUIRED: Final = {"parameter-became-required"}
+# Keys that are left out of messages, because they help no reader.
 _NOISE: Final = {"paths", "content", "application/json", "schema", "properties"}
-# A pointer to an operation is `paths`, its path, its method.
+# A pointer to an operation has three keys: `paths`, its path and its method.
 _OPERATION: Final = 3
 
 
 class Group(Enum):
-    """Whom a change breaks. What breaks callers of `featherhq` may break users of `featherhq_api` too."""
+    """Whose code a change breaks. If it breaks callers of `featherhq`, it may break users of `featherhq_api` too."""
 
     CALLERS = "Breaking for callers of featherhq"
     USERS = "Breaking for users of featherhq_api"
@@ -39,22 +41,27 @@ class Group(Enum):
 
 @frozen
 class Change:
-    """Something that has changed: whom it breaks, and a line on it."""
+    """One change.
+
+    Attributes:
+        group: Whose code it breaks.
+        report: One line that describes it.
+    """
 
     group: Group
-    told: str
+    report: str
 
 
 @frozen
 class Judge:
-    """Says whom a change breaks that redocly has found.
+    """Decides whose code each change breaks that redocly has found.
 
     Attributes:
-        before: The vendor's contract as it was.
-        after: As it is.
-        places: Where each operation's function was, by path and method.
-        there: The functions that there are now.
-        used: Those that the wrapper calls.
+        before: The vendor's old contract.
+        after: The vendor's new contract.
+        places: The old generated function of each operation, by path and method.
+        there: The generated functions that exist now.
+        used: The generated functions that the wrapper calls.
     """
 
     before: Any
@@ -64,28 +71,28 @@ class Judge:
     used: set[str]
 
     def changes(self, vendor: list[dict[str, Any]], ours: list[dict[str, Any]]) -> Iterator[Change]:
-        """All changes in order of the contract.
+        """All changes: first those that break the contract with the overlay, then the others of the vendor's contract.
 
         Args:
-            vendor: What redocly finds in the vendor's contract.
-            ours: What it finds with the overlay on top.
+            vendor: The changes that redocly finds in the vendor's contract.
+            ours: The changes that it finds in the contract with the overlay.
         """
-        # Names are the overlay's to give: what a new one breaks is seen in the generated package.
+        # The overlay gives the names of operations. griffe finds what a new name breaks in the generated package.
         breaking = {
             _place(change): change
             for change in ours
             if change["impact"] == "major" and change.get("property") != "operationId"
         }
         for change in breaking.values():
-            yield Change(self._group(change), self._told(change))
+            yield Change(self._group(change), self._report(change))
         for change in vendor:
             if _place(change) in breaking:
                 continue
             if change.get("property") in _PLACING:
-                yield Change(self._group(change), self._told(change))
+                yield Change(self._group(change), self._report(change))
             else:
                 tolerated = " (tolerated by the client)" if change["impact"] == "major" else ""
-                yield Change(Group.HARMLESS, self._told(change) + tolerated)
+                yield Change(Group.HARMLESS, self._report(change) + tolerated)
 
     def _group(self, change: dict[str, Any]) -> Group:
         functions = self._functions(_keys(change.get("base", change).get("pointer", change["path"])))
@@ -94,34 +101,34 @@ class Judge:
             functions -= self.there
             if not functions:
                 return Group.HARMLESS
-        elif rules and rules <= _DEMANDED:
+        elif rules and rules <= _NOW_REQUIRED:
             return Group.USERS
         return Group.CALLERS if functions & self.used else Group.USERS
 
     def _functions(self, keys: list[str]) -> set[str]:
-        """Those that a place in the contract is about: of a path, of an operation, or, as of a component, all."""
+        """The functions that a place in the contract affects: of one path or operation. A component affects all."""
         if keys[0] != "paths":
             return set(self.places.values())
         about = tuple(keys[1:_OPERATION])
         return {function for place, function in self.places.items() if place[: len(about)] == about}
 
-    def _told(self, change: dict[str, Any]) -> str:
-        """Where, and what, in a line."""
+    def _report(self, change: dict[str, Any]) -> str:
+        """One line that says where the change is, and what it is."""
         node = self.before if change["kind"] == "removed" else self.after
         names = []
         for key in _keys(change["path"]):
             node = node[int(key)] if isinstance(node, list) else node.get(key) if isinstance(node, dict) else None
-            # A parameter goes by its name, and not by its place in the list.
+            # A parameter is named by its name, and not by its index in the list.
             names.append(str(node["name"]) if key.isdigit() and isinstance(node, dict) and "name" in node else key)
         if names[0] == "paths" and len(names) >= _OPERATION:
             names[1:_OPERATION] = [f"{names[2].upper()} {names[1]}"]
         where = " > ".join(name for name in names if name not in _NOISE)
         said = "; ".join(verdict["message"] for verdict in change["verdicts"])
-        return f"{where}: {said or _plainly(change)}"
+        return f"{where}: {said or _without_message(change)}"
 
 
-def _plainly(change: dict[str, Any]) -> str:
-    """What has changed, where redocly has no words for it."""
+def _without_message(change: dict[str, Any]) -> str:
+    """A description of a change for which redocly has no message."""
     if "property" not in change:
         return str(change["kind"])
     old, new = (change.get(side, {}).get("value") for side in ("base", "revision"))
@@ -145,11 +152,13 @@ def _keys(pointer: str) -> list[str]:
 
 
 def next_version(last: str, bump: str) -> str:
-    """The version that follows one (https://semver.org). Below 1.0.0 what breaks raises the minor, all else the patch.
+    """The version that must follow the last one (https://semver.org).
+
+    Below 1.0.0, a breaking change raises the minor version, and all other changes raise the patch version.
 
     Args:
-        last: The version released last.
-        bump: `"major"`, `"minor"`, `"patch"` or `"none"`.
+        last: The last released version.
+        bump: The part to raise from 1.0.0 on: `"major"`, `"minor"`, `"patch"` or `"none"`.
     """
     if bump == "none":
         return last

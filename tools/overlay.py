@@ -1,7 +1,7 @@
 """Apply an OpenAPI Overlay (https://spec.openapis.org/overlay/v1.0.0.html) to a document.
 
-Stricter than the specification in one thing, which matters most: an action whose target matches nothing is an
-error. A rule whose target has gone is a contract that has changed.
+It is stricter than the specification in one point: if the target of an action matches nothing, that is an error. Then
+the contract has changed, and somebody must decide what to do with the action.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _FEW: Final = 5
 
 
 class UnmatchedError(ContractError):
-    """An action's target matches nothing."""
+    """The target of an action matches nothing."""
 
 
 def apply_overlay(document: Any, overlay: Any, *, unmatched: list[str] | None = None) -> Any:
-    """A copy of the document with the overlay's actions carried out, one after the other.
+    """Apply the actions of an overlay in order. Returns a changed copy of the document.
 
     Args:
         document: The document.
         overlay: The overlay.
-        unmatched: Takes what would be said of each action whose target matches nothing; it is passed over then.
+        unmatched: If given, an action whose target matches nothing is skipped, and its message is added to this list.
 
     Raises:
-        ContractError: an action is malformed, or its target matches nothing.
+        ContractError: an action is malformed, or its target matches nothing and `unmatched` is not given.
     """
     if not isinstance(overlay, dict) or not isinstance(overlay.get("actions"), list):
         raise ContractError("the overlay has no list of actions")
@@ -38,7 +38,7 @@ def apply_overlay(document: Any, overlay: Any, *, unmatched: list[str] | None = 
     missed: list[str] = [] if unmatched is None else unmatched
     for index, action in enumerate(overlay["actions"]):
         where = f"overlay action {index + 1}"
-        if hasattr(overlay["actions"], "lc"):  # as it came from YAML
+        if hasattr(overlay["actions"], "lc"):  # it was read from YAML, so its line is known
             where += f", line {overlay['actions'].lc.item(index)[0] + 1}"
         if not isinstance(action, dict) or not isinstance(action.get("target"), str):
             raise ContractError(f"{where}: expected an object with a target")
@@ -49,10 +49,10 @@ def apply_overlay(document: Any, overlay: Any, *, unmatched: list[str] | None = 
             _carry_out(document, action)
         except (ContractError, JSONPathError) as error:
             about = " ".join(str(action.get("description", "no description")).split())
-            told = f"{where}: {error}\n  target: {action['target']}\n  description: {about}"
+            report = f"{where}: {error}\n  target: {action['target']}\n  description: {about}"
             if not isinstance(error, UnmatchedError):
-                raise ContractError(told) from error
-            missed.append(told)
+                raise ContractError(report) from error
+            missed.append(report)
     if missed and unmatched is None:
         raise ContractError("\n".join(missed))
     return document
@@ -64,7 +64,7 @@ def _carry_out(document: Any, action: dict[str, Any]) -> None:
     if not nodes:
         raise UnmatchedError(f"the target matches nothing: {_cause(document, query)}")
     if action.get("remove") is True:
-        # From the last on, so that the indexes of a list still to come stay right.
+        # The last items are removed first, so that the indexes of the others stay right.
         for location in sorted({node.location for node in nodes}, reverse=True):
             parent = document
             for step in location[:-1]:
@@ -81,7 +81,7 @@ def _carry_out(document: Any, action: dict[str, Any]) -> None:
 
 
 def _cause(document: Any, query: JSONPathQuery) -> str:
-    """Where a target that matches nothing leaves the document, and what is there instead."""
+    """Why a target matches nothing: the first part of it that does not exist, and what exists there instead."""
     for length in range(len(query.segments) - 1, -1, -1):
         reached = JSONPathQuery(env=query.env, segments=query.segments[:length])
         nodes = reached.find(document)
@@ -92,7 +92,7 @@ def _cause(document: Any, query: JSONPathQuery) -> str:
     wanted = [selector.name for selector in gone.selectors if isinstance(selector, NameSelector)]
     here = {str(key): None for node in nodes if isinstance(node.value, dict) for key in node.value} if wanted else {}
     close = [key for name in wanted for key in get_close_matches(name, here, n=1)]
-    # Of many keys the one that looks most alike, of few all.
+    # The most similar key, or the first few keys if none is similar.
     nearest = ", ".join(map(repr, close or list(here)[:_FEW]))
     cause += f" (there is {nearest})" if nearest else ""
     return (

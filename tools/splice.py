@@ -1,4 +1,4 @@
-"""Change what a YAML text says, line by line: what is already said stays as it stands, comments and order too."""
+"""Change a YAML text line by line. Lines that need no change stay as they are, with their comments and their order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from documents import parse_yaml, plain, yaml
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-# Paths and components are known by their third key (paths, path, method; components, section, name), which is taken
-# whole: what it had and no longer has goes. Above it nothing goes.
+# An operation and a component are found by three keys (paths, path, method; components, section, name). Each is
+# replaced as a whole: keys that the new one lacks are removed. Nothing above that level is ever removed.
 _WHOLE: Final = 3
 _WIDTH: Final = 100
 
 
 def merged(ours: Any, theirs: Any, depth: int = 0) -> Any:
-    """What a document says once another one, or a part of it so many keys deep, is merged in."""
+    """The data of a document after the merge of another one.
+
+    Args:
+        ours: The document, or a part of it.
+        theirs: The other document, or the same part of it.
+        depth: How many keys lead to this part.
+    """
     if theirs is None and depth < _WHOLE:
         return ours
     if depth >= _WHOLE or not isinstance(ours, dict) or not isinstance(theirs, dict):
@@ -27,39 +33,48 @@ def merged(ours: Any, theirs: Any, depth: int = 0) -> Any:
 
 
 class Splice:
-    """The lines of a YAML text, and what has to change in them.
+    """The lines of a YAML text, and the edits to make in them.
+
+    Args:
+        text: The text.
 
     Attributes:
-        told: What changes, in the order of the text.
+        report: A line for each change, in the order of the text.
     """
 
     def __init__(self, text: str) -> None:
-        self.told: list[str] = []
+        self.report: list[str] = []
         self._lines = text.split("\n")
-        # From this line to before that one what to put there. In between stands the order of what is put at one line:
-        # what ends a block deeper inside goes first, then what came first.
+        # Each edit: its first line, the line after its last line, two numbers that order the edits of one line, and the
+        # new lines. At one line, new lines of a deeper block come first, then those of earlier edits.
         self._edits: list[tuple[int, int, int, int, list[str]]] = []
 
     def text(self) -> str:
         """The text with all changes."""
         lines = list(self._lines)
-        # From the last on, so that the numbers before it stay right.
+        # The last edits are made first, so that the line numbers of the others stay right.
         for start, end, _, _, new in sorted(self._edits, reverse=True):
             lines[start:end] = new
         return "\n".join(lines) + ("\n" if lines[-1] else "")
 
     def merge(self, old: CommentedMap, new: dict[str, Any]) -> None:
-        """Make the text, which says the one, say what `merged` gives for both."""
+        """Note the edits that merge another document into the text.
+
+        Args:
+            old: The document that was read from the text.
+            new: The other document. The result is the text of `merged(old, new)`.
+        """
         self._merge(old, new, (), len(self._lines) - (not self._lines[-1]))
 
     def _merge(self, old: CommentedMap, new: dict[str, Any], place: tuple[str, ...], end: int) -> None:
-        """The same for an object that ends before a line."""
+        """As `merge`, for an object at a place of the document. `end` is the line after its last line."""
         keys = list(old)
         starts = [old.lc.key(key)[0] for key in keys]
         column = old.lc.key(keys[0])[1] if keys else 0
-        # Where each key ends: at the next, or where the object does.
+        # Each key ends where the next one begins, or where the object ends.
         ends = {key: self._end(after, column) for key, after in zip(keys, [*starts, end][1:], strict=True)}
-        # Something new goes behind what it follows in its source, or before what follows it, or to the end.
+        # A new key goes after the key that it follows in its source. If it follows none, it goes before the next one,
+        # or to the end.
         here = next((old.lc.key(key)[0] for key in new if key in old), ends[keys[-1]] if keys else end)
         for key, value in new.items():
             there = (*place, key)
@@ -81,9 +96,9 @@ class Splice:
                 self._tell("-", (*place, key))
 
     def _tell(self, sign: str, place: tuple[str, ...]) -> None:
-        # That an operation is new is told elsewhere.
+        # New operations are reported elsewhere.
         if sign != "+" or len(place) > _WHOLE or place[0] == "components":
-            self.told.append(f"  {sign} {' > '.join(place)}")
+            self.report.append(f"  {sign} {' > '.join(place)}")
 
     def _put(self, start: int, end: int, column: int, key: str, value: Any) -> None:
         margin = " " * column
@@ -94,7 +109,7 @@ class Splice:
         self._edits.append((start, end, -column, len(self._edits), lines))
 
     def _end(self, after: int, column: int) -> int:
-        """Where something ends that has what comes next on a line: above the comments that belong to that."""
+        """The line where a key ends. `after` is the line of the next key, whose comments stand above it."""
         while after and re.fullmatch(rf" {{0,{column}}}(#.*)?|\s*", self._lines[after - 1]):
             after -= 1
         return after
@@ -105,7 +120,7 @@ def _is_block(node: Any) -> bool:
 
 
 def _render(key: str, value: Any, width: int) -> list[str]:
-    """A key and its value as lines of YAML, in the source's words where that gives what they say."""
+    """A key and its value as lines of YAML, with the source's comments and quotes if the result has the right value."""
     wanted = {key: plain(value)}
     writer = yaml()
     writer.width = width
@@ -113,7 +128,7 @@ def _render(key: str, value: Any, width: int) -> list[str]:
     for content in ({key: _as_block(copy.deepcopy(value))}, wanted):
         stream = StringIO()
         writer.dump(content, stream)
-        # Without the empty lines that stood behind it in its source, unless they belong to a text.
+        # Empty lines that followed it in its source are removed, unless they are part of a string.
         for text in (stream.getvalue().rstrip("\n"), stream.getvalue()):
             if plain(parse_yaml(text, key)) == wanted:
                 return text.split("\n")
@@ -121,12 +136,12 @@ def _render(key: str, value: Any, width: int) -> list[str]:
 
 
 def _as_block(node: Any) -> Any:
-    """The same, in the style in which the contract is written, whatever the source's."""
+    """A value in the style of the contract: blocks instead of inline lists and objects, and block strings."""
     if isinstance(node, CommentedMap | CommentedSeq):
         node.fa.set_block_style()
     if isinstance(node, dict | list):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             node[key] = _as_block(value)
     if isinstance(node, str) and node.endswith("\n\n"):
-        return str(node)  # in quotes, since empty lines at the end of a block cannot be told from those between blocks
+        return str(node)  # in quotes: in a block, its last empty lines would look like empty lines between blocks
     return LiteralScalarString(node) if type(node) is str and "\n" in node else node

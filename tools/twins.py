@@ -1,9 +1,9 @@
-"""Make the synchronous classes from the asynchronous ones: `_sync/` from `_async/`, below `wrapper/featherhq`.
+"""Make the synchronous classes in `_sync/` from the asynchronous classes in `_async/`, below `wrapper/featherhq`.
 
     python tools/twins.py            # write them
     python tools/twins.py --check    # compare, and change nothing
 
-`unasync` changes the code. The words in docstrings and comments are changed here. ruff formats what comes out.
+`unasync` changes the code. This program changes the words in docstrings and comments. ruff formats the result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NAMES: Final = {
     "_async": "_sync",
     "aclose": "close",
 }
-# In docstrings and comments, in this order.
+# Patterns to replace in docstrings and comments, in this order.
 WORDS: Final = (
     (r"An AsyncFeather takes\n +coroutine functions too\. ", ""),
     (r"\bAsync(?=[A-Z])", ""),
@@ -54,14 +54,14 @@ _TEXT: Final = re.compile(r'"""(?:.|\n)*?"""|#[^\n]*')
 
 
 def made(scratch: Path) -> dict[str, str]:
-    """The synchronous files, by their names."""
+    """The text of each synchronous file, by its name."""
     sources = sorted((PACKAGE / "_async").glob("*.py"))
     unasync_files([str(path) for path in sources], [Rule(f"{PACKAGE}/_async/", f"{scratch}/", NAMES)])
     return {source.name: _finished(source.name, (scratch / source.name).read_text("utf-8")) for source in sources}
 
 
 def _finished(name: str, code: str) -> str:
-    """A file whose code is synchronous: its words too, and in the form that ruff gives it."""
+    """The final text of a file: with a header, with new words in docstrings and comments, and formatted by ruff."""
     text = HEADER.format(source=f"_async/{name}") + _TEXT.sub(lambda found: _reworded(found[0]), code)
     for command in (["check", "--fix", "--quiet", "--select=I"], ["format", "--quiet"]):
         line = [sys.executable, "-m", "ruff", *command, f"--stdin-filename={PACKAGE / '_sync' / name}", "-"]
@@ -76,7 +76,7 @@ def _reworded(text: str) -> str:
 
 
 def main() -> int:
-    """Run it; the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with what is there, and change nothing")
     given = parser.parse_args()

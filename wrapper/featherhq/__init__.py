@@ -6,7 +6,7 @@
         thread = feather.threads.create(agent_id)
         print(thread.ask("Where is my order?").text)
 
-An independent client: not made or endorsed by the vendor.
+This client is independent. The vendor has not made it and does not endorse it.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""`python -m featherhq`."""
+"""The command `python -m featherhq`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`feather.api`: the generated client, wired, so that every generated function goes the way of our own calls."""
+"""`feather.api`: a client for generated functions. Their requests are made like all other requests of the library."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 
 
 class WiredClient(Resource, AuthenticatedClient):
-    """What generated functions are called with: `send_message.sync(thread_id, client=feather.api, body=…)`.
+    """The client to pass to generated functions: `send_message.sync(thread_id, client=feather.api, body=…)`.
 
-    A generated function asks its client for an httpx client and that one for a `request`. This gives it
-    a `request` with our key, retries, deadline and errors, and an answer that reads like an
-    `httpx.Response`. `send_message` is sent once, as `thread.send` does it. The key is
-    not in it, so that its `repr` cannot show it.
+    A generated function takes an httpx client from its client, and calls `request` on it. This class gives it an object
+    whose `request` adds the key, the retries, the deadline and the errors of this library. The response can be read
+    like an `httpx.Response`. `send_message` sends a message once, as `thread.send` does. This object does not hold the
+    key, so its `repr` cannot show the key.
+
+    Args:
+        settings: The client's settings.
+        run: Runs a flow. For an `AsyncFeather` it returns an awaitable.
+        asynchronous: Whether it belongs to an `AsyncFeather`.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class WiredClient(Resource, AuthenticatedClient):
 
         def request(**kwargs: Any) -> Any:
             deadline = settings.deadline(None)
-            # A message is sent once, whoever asks for it.
+            # A generated `send_message` must not send a message twice either.
             flow = send_request(settings, kwargs, deadline)
             return run(call(settings, kwargs, deadline) if flow is None else flow)
 
@@ -55,10 +60,10 @@ class WiredClient(Resource, AuthenticatedClient):
         return f"<featherhq: generated client for {self._base_url}>"
 
     def get_httpx_client(self) -> httpx.Client:
-        """For generated `sync` functions.
+        """The object that generated `sync` functions call `request` on.
 
         Raises:
-            UsageError: this client is an `AsyncFeather`'s.
+            UsageError: this client belongs to an `AsyncFeather`.
         """
         if self._asynchronous:
             raise UsageError(
@@ -68,10 +73,10 @@ class WiredClient(Resource, AuthenticatedClient):
         return cast("httpx.Client", self._requests)
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
-        """For generated `asyncio` functions.
+        """The object that generated `asyncio` functions call `request` on.
 
         Raises:
-            UsageError: this client is a `Feather`'s.
+            UsageError: this client belongs to a `Feather`.
         """
         if not self._asynchronous:
             raise UsageError(
@@ -80,39 +85,60 @@ class WiredClient(Resource, AuthenticatedClient):
             )
         return cast("httpx.AsyncClient", self._requests)
 
-    # The rest would change or close what all calls share.
+    # These methods of the generated client would change or close what all calls share. So they are refused, or do
+    # nothing.
 
     def set_httpx_client(self, client: httpx.Client) -> NoReturn:
-        """Refused: hand a client to `Feather(http_client=…)`."""
+        """Not supported. Pass an httpx client to `Feather(http_client=…)`.
+
+        Raises:
+            UsageError: always.
+        """
         _refuse("set_httpx_client", "http_client= of Feather")
 
     def set_async_httpx_client(self, async_client: httpx.AsyncClient) -> NoReturn:
-        """Refused: hand a client to `AsyncFeather(http_client=…)`."""
+        """Not supported. Pass an httpx client to `AsyncFeather(http_client=…)`.
+
+        Raises:
+            UsageError: always.
+        """
         _refuse("set_async_httpx_client", "http_client= of AsyncFeather")
 
     def with_headers(self, headers: dict[str, str]) -> NoReturn:
-        """Refused: use `feather.with_options(headers=…).api`."""
+        """Not supported. Use `feather.with_options(headers=…).api`.
+
+        Raises:
+            UsageError: always.
+        """
         _refuse("with_headers", "feather.with_options(headers=…).api")
 
     def with_timeout(self, timeout: httpx.Timeout) -> NoReturn:
-        """Refused: use `feather.with_options(timeout=…).api`."""
+        """Not supported. Use `feather.with_options(timeout=…).api`.
+
+        Raises:
+            UsageError: always.
+        """
         _refuse("with_timeout", "feather.with_options(timeout=…).api")
 
     def with_cookies(self, cookies: dict[str, str]) -> NoReturn:
-        """Refused: use `feather.with_options(headers={"Cookie": …}).api`."""
+        """Not supported. Use `feather.with_options(headers={"Cookie": …}).api`.
+
+        Raises:
+            UsageError: always.
+        """
         _refuse("with_cookies", 'feather.with_options(headers={"Cookie": …}).api')
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object, **kwargs: object) -> None:
-        """Closes nothing: the connections are the `Feather`'s."""
+        """Close nothing. The connections belong to the `Feather`."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *args: object, **kwargs: object) -> None:
-        """Closes nothing: the connections are the `AsyncFeather`'s."""
+        """Close nothing. The connections belong to the `AsyncFeather`."""
 
 
 def _refuse(name: str, instead: str) -> NoReturn:

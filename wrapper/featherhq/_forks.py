@@ -1,7 +1,8 @@
-"""What has to be made anew in a forked child.
+"""Repair objects in a forked child process.
 
-A child has a copy of all that its parent has, but of its threads the one alone that forked: a lock that another held is
-held for ever, what another had begun never goes on, and the connections are still the parent's.
+A child gets a copy of its parent's memory, but only the thread that called `fork`. If another thread held a lock, the
+child's copy of that lock is never released. Work of other threads never continues in the child. The child shares the
+connections of its parent, and must not use them.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ from typing import Final, Protocol
 
 
 class Forkable(Protocol):
-    """Something that does not survive a fork as it is."""
+    """An object that must be repaired in a forked child."""
 
     def forked(self) -> None:
-        """Become usable in the child, without touching what is still the parent's."""
+        """Make the object usable in the child. Do not change what the parent still uses, such as its connections."""
 
 
 _made: Final[weakref.WeakSet[Forkable]] = weakref.WeakSet()
 
 
 def renew(one: Forkable) -> None:
-    """Have it made anew in each child that is forked while it lives."""
+    """Call `forked` of an object in each child that is forked while the object exists."""
     _made.add(one)
 
 
 def _before() -> None:
-    """Have nothing half imported: a child would wait for ever for the thread of its parent that is at it."""
+    """Import all modules that are otherwise imported late, before the process forks.
+
+    If another thread imported one of them during the fork, its import lock would stay locked in the child. Then the
+    child could never import that module.
+    """
     if not _made:
         return
     import_module("featherhq._threads.conversation")
@@ -47,5 +52,5 @@ def _in_child() -> None:
         one.forked()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - where there is none, nothing forks
+if hasattr(os, "register_at_fork"):  # pragma: no branch - without it, no process can fork
     os.register_at_fork(before=_before, after_in_child=_in_child)

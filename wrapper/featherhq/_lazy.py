@@ -1,4 +1,4 @@
-"""Modules that are imported when something of them is asked for, so that importing this package costs little."""
+"""Modules that are imported when they are first used, so that the import of this package is fast."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class Lazy:
-    """Stands for a module where annotations name it: `typing.get_type_hints` finds what they mean.
+    """Replaces a module in annotations. It imports the module when `typing.get_type_hints` reads an attribute of it.
 
     Args:
-        name: The module's name.
+        name: The module's full name.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,6 +1,7 @@
-"""Has what is left out of a generated model survive copies and pickles of it. Imported with the first model.
+"""Make `UNSET`, the value of a missing field of a generated model, survive copies and pickles of the model.
 
-`UNSET` is told by what it is, not by what it equals, so a copy of it would be another value.
+Generated code compares with `UNSET` by identity (`is`), so a copy of it would be a different value. This module must be
+imported before the first model is made.
 """
 
 from __future__ import annotations
@@ -9,5 +10,5 @@ import copyreg
 
 from featherhq_api.types import Unset
 
-# A name means the object that has it.
+# A reducer that returns a string names a global variable: the copy is the object of that name in its module.
 copyreg.pickle(Unset, lambda _: "UNSET")

@@ -1,6 +1,7 @@
-"""What callers hand in, held against the contract before any request is made. Pure.
+"""Check arguments of callers against the contract, before any request is made. Pure.
 
-Each check says what was expected and what came, and gives back the value in the form that a request takes.
+Each check returns the value in the form that a request needs. If the value is invalid, the check raises an error that
+says what was expected and what was given.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from uuid import UUID
 
 from featherhq.errors import InvalidArgumentError, one_line
 
-# The canonical form of RFC 9562 section 4, and no other that `uuid.UUID` would read.
+# The canonical form of RFC 9562 section 4. `uuid.UUID` also accepts other forms, but a server may not.
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# RFC 9110 section 5.6.2, and the visible ASCII of section 5.5.
+# A name is a token of RFC 9110 section 5.6.2. A value is visible ASCII, from section 5.5.
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _KEY: Final = re.compile(r"[!-~]+")
@@ -24,7 +25,7 @@ KEY_HEADER: Final = "X-API-Key"
 
 
 def key_problem(value: object) -> str | None:
-    """Why a value is no key that a header can carry, in words that follow "a key that"; `None` where it is one."""
+    """Why a value cannot be sent as a key in a header, or `None` if it can. The text continues "a value that …"."""
     if not isinstance(value, str):
         return f"is of type {type(value).__name__} and not a string"
     if not value:
@@ -35,10 +36,10 @@ def key_problem(value: object) -> str | None:
 
 
 def identifier(name: str, value: object) -> str:
-    """An id that the contract types as a UUID, as a string.
+    """Check an id that is a UUID in the contract. Returns it as a string.
 
     Raises:
-        InvalidArgumentError: it is not one.
+        InvalidArgumentError: the value is not a UUID.
     """
     if isinstance(value, UUID):
         return str(value)
@@ -48,10 +49,10 @@ def identifier(name: str, value: object) -> str:
 
 
 def text(name: str, value: object) -> str:
-    """A message: a string with at least one character (the contract's `minLength: 1`).
+    """Check a message: a string with at least one character (`minLength: 1` in the contract).
 
     Raises:
-        InvalidArgumentError: it is not.
+        InvalidArgumentError: the value is not a string, or is empty, or cannot be encoded in UTF-8.
     """
     if not isinstance(value, str):
         raise _refusal(name, "a string", value)
@@ -61,10 +62,10 @@ def text(name: str, value: object) -> str:
 
 
 def optional_text(name: str, value: object) -> str | None:
-    """A string, or `None`.
+    """Check a string that may be `None`.
 
     Raises:
-        InvalidArgumentError: it is neither.
+        InvalidArgumentError: the value is neither, or cannot be encoded in UTF-8.
     """
     if value is None:
         return None
@@ -74,10 +75,10 @@ def optional_text(name: str, value: object) -> str | None:
 
 
 def string_map(name: str, value: object) -> dict[str, str] | None:
-    """Metadata or variables: a mapping of strings to strings, or `None`.
+    """Check metadata or variables: a mapping of strings to strings, or `None`.
 
     Raises:
-        InvalidArgumentError: it is neither.
+        InvalidArgumentError: the value is neither, or a string in it cannot be encoded in UTF-8.
     """
     if value is None:
         return None
@@ -94,10 +95,15 @@ def string_map(name: str, value: object) -> dict[str, str] | None:
 
 
 def choice(name: str, value: object, known: tuple[str, ...]) -> str | None:
-    """One of the contract's values, or `None`.
+    """Check a value of an enum of the contract that may be `None`.
+
+    Args:
+        name: The argument's name, for the error.
+        value: The value.
+        known: All values of the enum.
 
     Raises:
-        InvalidArgumentError: it is neither.
+        InvalidArgumentError: the value is neither `None` nor in the enum.
     """
     if value is None:
         return None
@@ -107,10 +113,10 @@ def choice(name: str, value: object, known: tuple[str, ...]) -> str | None:
 
 
 def page_size(value: object) -> int:
-    """Messages in a page: 1 to 100, the vendor's most.
+    """Check the number of messages in a page: 1 to 100. The vendor allows no more than 100.
 
     Raises:
-        InvalidArgumentError: it is not.
+        InvalidArgumentError: the value is not a whole number, or is out of this range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_PAGE:
         raise _refusal("page_size", f"a whole number from 1 to {_LARGEST_PAGE}", value)
@@ -118,10 +124,10 @@ def page_size(value: object) -> int:
 
 
 def seconds(name: str, value: object) -> float:
-    """A number of seconds above 0.
+    """Check a number of seconds. It must be finite and greater than 0, so that no call waits without an end.
 
     Raises:
-        InvalidArgumentError: it is not. There is no endless timeout: no call may hang.
+        InvalidArgumentError: the value is not such a number.
     """
     if not _is_number(value) or value <= 0:
         raise _refusal(name, "a finite number of seconds above 0", value)
@@ -129,10 +135,10 @@ def seconds(name: str, value: object) -> float:
 
 
 def retries(value: object) -> int:
-    """A number of retries.
+    """Check a number of retries: 0 or more.
 
     Raises:
-        InvalidArgumentError: it is not.
+        InvalidArgumentError: the value is not a whole number, or is negative.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _refusal("max_retries", "a whole number, 0 or more", value)
@@ -140,10 +146,10 @@ def retries(value: object) -> int:
 
 
 def rate(value: object) -> float | None:
-    """Requests a second, or `None` for no limit.
+    """Check a rate limit: requests per second, greater than 0, or `None` for no limit.
 
     Raises:
-        InvalidArgumentError: it is neither.
+        InvalidArgumentError: the value is neither `None` nor such a number.
     """
     if value is None:
         return None
@@ -153,10 +159,10 @@ def rate(value: object) -> float | None:
 
 
 def headers(value: object) -> dict[str, str]:
-    """Headers to send with every request.
+    """Check headers to send with every request: a mapping of names to values.
 
     Raises:
-        InvalidArgumentError: they are none, or one is the key's.
+        InvalidArgumentError: a name or a value is invalid (RFC 9110 sections 5.5 and 5.6.2), or a name is the key's.
     """
     given = string_map("headers", value) or {}
     for name, item in given.items():
@@ -165,7 +171,7 @@ def headers(value: object) -> dict[str, str]:
         if name.lower() == KEY_HEADER.lower():
             raise InvalidArgumentError(f"headers: {KEY_HEADER} is set by this client", hint="Pass the key as api_key=.")
         if item and not _HEADER_VALUE.fullmatch(item):
-            # Not shown: headers may hold secrets.
+            # The error does not show the value, because a header may contain a secret.
             raise InvalidArgumentError(
                 f"headers[{name!r}]: expected visible ASCII characters, but this value has others",
                 hint="Nothing was sent. Encode the value first, for example with urllib.parse.quote.",

@@ -1,12 +1,12 @@
-"""Every error that this library raises, and nothing else comes out of it.
+"""The errors of this library. It raises no other errors of its own.
 
     FeatherError
-    ├── ConfigurationError            no key, a bad key, a bad URL: before any request
-    ├── UsageError                    also a RuntimeError: closed, not open, read twice…
-    ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…: before any request
-    ├── APIConnectionError            nothing usable came back
+    ├── ConfigurationError            the key or the URL is missing or invalid; raised before any request
+    ├── UsageError                    also a RuntimeError: a thing is closed, not open, read twice…
+    ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…; raised before any request
+    ├── APIConnectionError            no usable response came
     │   └── APITimeoutError           also a TimeoutError
-    ├── APIStatusError                Feather answered, and it was no
+    ├── APIStatusError                the status of the response is not a success
     │   ├── BadRequestError           400
     │   ├── AuthenticationError       401
     │   ├── PermissionDeniedError     403
@@ -14,13 +14,13 @@
     │   ├── ConflictError             409
     │   ├── RateLimitError            429
     │   └── ServerError               5xx
-    ├── ResponseDecodeError           a success whose body is not what the contract says
+    ├── ResponseDecodeError           the status is a success, but the body does not match the contract
     ├── DeliveryUnknownError          a message may or may not have reached Feather
-    └── ReplyTimeoutError             also a TimeoutError: accepted, but no reply in time
+    └── ReplyTimeoutError             also a TimeoutError: the message was accepted, but no reply came in time
 
-`str(error)` is one line on what failed; its note (PEP 678, printed below it in a traceback) says what to do.
-Each error pickles with all that it holds. It can be made anew from its `args` alone, as task queues do that keep errors
-as JSON; then its line and its kind are all that is left. None holds the API key.
+`str(error)` is one line that says what failed. A note (PEP 678) says what to do. A traceback prints the note below the
+line. Errors can be pickled with all their attributes. Task queues that store errors as JSON make an error from its
+`args` alone. That works too, but only the class and the line are kept. No error contains the API key.
 """
 
 from __future__ import annotations
@@ -33,15 +33,22 @@ _LONGEST_QUOTE: Final = 200
 
 
 class FeatherError(Exception):
-    """The base of every error here.
+    """The base class of all errors of this library.
+
+    Args:
+        message: One line that says what failed.
+        hint: What to do. It becomes a note of the error.
+        method: See below.
+        url: See below.
+        attempts: See below.
 
     Attributes:
-        method: The HTTP method of the request, or `None` where none was made.
-        url: Its URL without the query, or `None`.
-        attempts: How many requests the call made.
-        delivered: For the errors of `send`, `ask` and `create`: whether the message was delivered, or the thread
-            made. `True`: it was, so do not send it again. `False`: it was not, so it may be sent again. `None`:
-            nobody can tell; look in the thread first.
+        method: The HTTP method of the request, or `None` if no request was made.
+        url: The URL of the request without its query, or `None`.
+        attempts: How many requests the call has made.
+        delivered: For errors of `send`, `ask` and `create`: whether the message was delivered, or the thread was made.
+            `True`: it was, so do not send it again. `False`: it was not, so you may send it again. `None`: it is
+            unknown, so check the thread first.
     """
 
     delivered: bool | None = None
@@ -63,12 +70,12 @@ class FeatherError(Exception):
             self.add_note(hint)
 
     def __reduce__(self) -> tuple[Callable[..., FeatherError], tuple[Any, ...]]:
-        # The default calls the class with `args` alone, and most of these need more than that.
+        # The default calls the class with `args` alone, and would lose all other attributes.
         return _restore, (type(self), self.args, self.__dict__)
 
 
 def settled(error: FeatherError, hint: str, *, delivered: bool | None) -> FeatherError:
-    """The error, with what has been found out since: whether the message was delivered, and what to do about it."""
+    """Change `delivered` and the hint of an error after a search for the message. Returns the error."""
     error.delivered = delivered
     error.__notes__ = [hint]
     return error
@@ -82,46 +89,46 @@ def _restore(kind: type[FeatherError], args: tuple[Any, ...], state: dict[str, A
 
 
 class ConfigurationError(FeatherError):
-    """The client cannot work as it was set up. Raised before any request."""
+    """The settings of the client are invalid. It is raised before any request."""
 
     delivered = False
 
 
 class UsageError(FeatherError, RuntimeError):
-    """Something is used where it cannot be: closed, not open, read twice, in another event loop, without asyncio."""
+    """A thing is used wrongly: it is closed, not open, read twice, of another event loop, or used without asyncio."""
 
     delivered = False
 
 
 class UncopiableError(UsageError, TypeError):
-    """A `UsageError` where Python's own protocols for copies and pickles expect a `TypeError`."""
+    """A thing cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
 
 
 class InvalidArgumentError(FeatherError, ValueError):
-    """An argument is not what the contract takes. Raised before any request; nothing was sent."""
+    """An argument does not match the contract. It is raised before any request, so nothing was sent."""
 
     delivered = False
 
 
 class APIConnectionError(FeatherError):
-    """No usable answer came: no connection, or it was lost, or what came back was no HTTP."""
+    """No usable response came: there was no connection, it was lost, or the response was not HTTP."""
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """The call's time was up before an answer came."""
+    """The deadline of the call passed before a response came."""
 
 
 class APIStatusError(FeatherError):
-    """Feather answered with a status that is no success.
+    """The status of the response is not a success (not 2xx).
 
     Attributes:
         status_code: The HTTP status.
-        code: Feather's own code for it (`"NOT_FOUND"`), or `None` where the body has none.
-        message: Feather's message, or the standard phrase for the status where the body has none.
-        request_id: What the vendor's support will ask for, or `None` where the answer names none.
-        body: The body: the decoded JSON, or the text of what is not JSON.
-        headers: The answer's headers, with names in lower case.
-        retry_after: Seconds that Feather asked to wait, or `None`.
+        code: Feather's own code from the body, such as `"NOT_FOUND"`, or `None` if the body has none.
+        message: Feather's message from the body, or the standard phrase for the status if the body has none.
+        request_id: The id of the request for the vendor's support, or `None` if the response has none.
+        body: The body: the decoded JSON, or the text if it is not JSON.
+        headers: The headers of the response. Their names are in lower case.
+        retry_after: Seconds that Feather asks to wait (the header `Retry-After`), or `None`.
     """
 
     status_code: int = 0
@@ -154,7 +161,7 @@ class APIStatusError(FeatherError):
 
 
 class BadRequestError(APIStatusError):
-    """400: Feather does not accept the request as it is."""
+    """400: Feather does not accept the request."""
 
     status_code = 400
 
@@ -166,39 +173,39 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key is good, and not for this."""
+    """403: the API key is valid, but has no permission for this."""
 
     status_code = 403
 
 
 class NotFoundError(APIStatusError):
-    """404: there is no such thread, or it belongs to another organization."""
+    """404: the thread does not exist, or belongs to another organization."""
 
     status_code = 404
 
 
 class ConflictError(APIStatusError):
-    """409: the request is at odds with what stands on the server."""
+    """409: the request conflicts with the state on the server."""
 
     status_code = 409
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests for the key, and no time left to wait in."""
+    """429: the key has made too many requests, and no time is left to wait."""
 
     status_code = 429
 
 
 class ServerError(APIStatusError):
-    """5xx: Feather, or something in front of it, failed."""
+    """5xx: Feather failed, or a proxy before it."""
 
 
 class ResponseDecodeError(FeatherError):
-    """Feather said yes, but in a body that is not what the contract says.
+    """The status is a success, but the body does not match the contract.
 
     Attributes:
-        status_code: The HTTP status, a 2xx.
-        body: The body: the decoded JSON, or the text of what is not JSON.
+        status_code: The HTTP status (2xx).
+        body: The body: the decoded JSON, or the text if it is not JSON.
     """
 
     def __init__(
@@ -218,13 +225,13 @@ class ResponseDecodeError(FeatherError):
 
 
 class DeliveryUnknownError(FeatherError):
-    """A message may or may not have reached Feather. It was not sent a second time.
+    """A message may or may not have reached Feather. It was not sent again after that.
 
-    `__cause__` is the error that left it unknown.
+    `__cause__` is the error that made the outcome unknown.
 
     Attributes:
-        thread_id: The thread that it was for.
-        text: The message.
+        thread_id: The id of its thread.
+        text: The text of the message.
     """
 
     def __init__(
@@ -244,11 +251,11 @@ class DeliveryUnknownError(FeatherError):
 
 
 class ReplyTimeoutError(FeatherError, TimeoutError):
-    """Feather accepted the message, and no reply came in time.
+    """Feather accepted the message, but no reply came in time.
 
     Attributes:
-        thread_id: The thread that the message stands in.
-        message_id: The message that was accepted.
+        thread_id: The id of the thread.
+        message_id: The id of the accepted message.
     """
 
     delivered = True
@@ -289,7 +296,7 @@ _HINTS: Final[Mapping[int, str]] = {
 
 
 def class_for_status(status_code: int) -> type[APIStatusError]:
-    """The class of error for a status that is no success."""
+    """The class of the error for a status that is not a success."""
     if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerError
     return _BY_STATUS.get(status_code, APIStatusError)
@@ -298,13 +305,13 @@ def class_for_status(status_code: int) -> type[APIStatusError]:
 def hint_for_status(
     status_code: int, headers: Mapping[str, str], retry_after: float | None = None, via: str | None = None
 ) -> str:
-    """What to do about a status that is no success.
+    """The hint for a status that is not a success: what the caller can do.
 
     Args:
         status_code: The status.
-        headers: The answer's headers.
-        retry_after: Seconds that the server asked to wait, if it did.
-        via: The proxy that the answer came through, if there is one.
+        headers: The headers of the response.
+        retry_after: Seconds that the server asks to wait, if it does.
+        via: The proxy that the response came through, if there is one.
     """
     hint = _hint(status_code, headers)
     if retry_after is not None:
@@ -322,7 +329,7 @@ def _hint(status_code: int, headers: Mapping[str, str]) -> str:
 
 
 def phrase(status_code: int) -> str:
-    """The standard phrase for a status, also for one that has none (522 is Cloudflare's, 599 nobody's)."""
+    """The standard phrase for a status. A status outside the standard (such as Cloudflare's 522) gets one too."""
     try:
         return HTTPStatus(status_code).phrase
     except ValueError:
@@ -330,14 +337,14 @@ def phrase(status_code: int) -> str:
 
 
 def printable(text: str) -> str:
-    """A server's words as a terminal may show them: what is not printable, as an escape sequence, is written out."""
+    """Text from a server, safe for a terminal: characters that are not printable become backslash escapes."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def one_line(text: str) -> str:
-    """A server's words, safe to print in one line."""
-    # Whatever is left out in the end need not be looked at.
+    """Text from a server, safe to print in one line, and cut if it is long."""
+    # Only the beginning can appear in the result, so the rest of a long text is not processed.
     words = printable(" ".join(text[: 10 * _LONGEST_QUOTE].split()))
     return words if len(words) <= _LONGEST_QUOTE else words[: _LONGEST_QUOTE - 1] + "…"

@@ -1,7 +1,7 @@
-"""What the server's JSON means to us: messages, and the receipt of one that was sent.
+"""Messages, and the receipt for a message that was sent, read from the server's JSON.
 
-Feather may leave out, null or add any field, so nothing is demanded here but what no conversation can do
-without: a message's id and its text. Pure: no sockets, no clock, no httpx.
+Feather may omit any field, set it to null, or add new fields. So only two fields of a message are required here: its id
+and its text. A conversation cannot work without them. Pure: no sockets, no clock, no httpx.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Final
 from attrs import field, frozen
 
 INBOUND: Final = "INBOUND"
-"""The direction of what a user wrote, in the contract's own terms."""
+"""The direction of a message that the user wrote, as in the contract."""
 
 OUTBOUND: Final = "OUTBOUND"
-"""The direction of what the agent wrote."""
+"""The direction of a message that the agent wrote."""
 
 LONGEST_ID: Final = 1024
-"""Characters of an id or a cursor: they are kept, and go into URLs."""
+"""The most characters of an id or a cursor. They are kept in memory, and used in URLs."""
 
 
 @frozen
@@ -27,12 +27,12 @@ class Message:
     """One message of a thread.
 
     Attributes:
-        id: Feather's id for it. Not necessarily a UUID.
-        text: What it says (`messageBody` in the contract).
-        direction: `"INBOUND"` from the user, `"OUTBOUND"` from the agent; `None` where Feather did not say.
-        created_at: When Feather made it, always with a time zone; `None` where it did not say.
-        status: Where its delivery stands, in Feather's words; a value that is new is handed on as it came.
-        raw: What the server sent, whole.
+        id: Its id on the server. It may be something other than a UUID.
+        text: Its text (`messageBody` in the contract).
+        direction: `"INBOUND"` from the user, or `"OUTBOUND"` from the agent. `None` if Feather did not send it.
+        created_at: When Feather made it, with a time zone. `None` if Feather did not send a valid time.
+        status: The status of its delivery, as Feather sent it. It may have values that the contract does not list.
+        raw: The whole JSON object that the server sent.
     """
 
     id: str
@@ -45,14 +45,14 @@ class Message:
 
 @frozen
 class SentMessage:
-    """The receipt of a message that Feather has accepted.
+    """The receipt for a message that Feather has accepted.
 
     Attributes:
-        message_id: Feather's id for the message.
-        thread_id: The thread that it stands in.
-        status: What Feather said of it; `None` where it said nothing.
-        window_expires_in: `windowExpiresIn` as it came: the vendor's page does not tell its unit.
-        reconciled: `True` where the answer was lost and the message was found in the thread's history.
+        message_id: The id of the message on the server.
+        thread_id: The id of its thread.
+        status: The status of its delivery, as Feather sent it. `None` if Feather did not send it.
+        window_expires_in: `windowExpiresIn` as Feather sent it. The vendor's page does not name its unit.
+        reconciled: `True` if the response was lost, and the message was found in the thread's history.
     """
 
     message_id: str
@@ -63,10 +63,10 @@ class SentMessage:
 
 
 def read_id(value: object) -> str | None:
-    """An id or a cursor as a string; `None` for what can be none.
+    """An id or a cursor as a string, or `None` if the value is invalid.
 
-    Ids are strings in the contract, and a number would be no reason to fail. What is too long, or holds what no one
-    could print or put into a URL (controls, half a surrogate pair), is none.
+    Ids are strings in the contract, but whole numbers are accepted too. A value is invalid if it is too long, or if it
+    contains a character that cannot be printed or put into a URL (a control character, or half of a surrogate pair).
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
@@ -75,12 +75,12 @@ def read_id(value: object) -> str | None:
 
 
 def read_time(value: object) -> datetime | None:
-    """A timestamp with its time zone (UTC where it names none), or `None` for what is not one."""
+    """A timestamp with its time zone, or `None` if the value is not a timestamp. Without a time zone it is in UTC."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-        # At the ends of the calendar, a moment may have no place in another time zone.
+        # Near the years 1 and 9999, the conversion to another time zone may overflow. Such a time is not valid here.
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         moment.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -89,7 +89,7 @@ def read_time(value: object) -> datetime | None:
 
 
 def read_message(data: object) -> Message | None:
-    """A message from its JSON, or `None` for what is not one (it has no id, or no text)."""
+    """A message from its JSON, or `None` if the JSON has no valid id or no text."""
     if not isinstance(data, Mapping):
         return None
     message_id, text = read_id(data.get("id")), data.get("messageBody")
@@ -106,7 +106,7 @@ def read_message(data: object) -> Message | None:
 
 
 def is_of(message: Message, thread_id: str) -> bool:
-    """Whether a message is of a thread, by the thread's id in it, where it names one."""
+    """Whether a message belongs to a thread. A message without a thread id (`threadId`) belongs to any thread."""
     theirs = message.raw.get("threadId")
     return not isinstance(theirs, str) or theirs.lower() == thread_id.lower()
 

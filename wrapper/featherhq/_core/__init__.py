@@ -1,1 +1,4 @@
-"""The core: effects, attempts, retries, the rate limit, event streams, pages. No I/O, no clock, no HTTP library."""
+"""What every call needs: effects, attempts, retries, the rate limit, event streams, pages.
+
+The code here does no I/O, reads no clock, and imports no HTTP library.
+"""

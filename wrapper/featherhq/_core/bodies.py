@@ -1,7 +1,7 @@
-"""What servers send, read within bounds: content codings, sizes, and JSON that no sane server would send. Pure.
+"""Read bodies of responses within limits: their content coding, their size, and the depth of their JSON. Pure.
 
-httpx's decoders unpack whatever they are given in one go: 1.6 KB of Brotli made 2 GiB. So bodies are read as they come
-over the wire and unpacked here, a piece at a time.
+The decoders of httpx unpack all of their input in one step: 1.6 KB of Brotli became 2 GiB. So the library reads bodies
+in their coded form, and unpacks them here in small pieces.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ACCEPTED: Final = "gzip, deflate"
-"""Content codings that are asked for. A stream is asked for as it is, as compression may hold messages back."""
+"""The header `Accept-Encoding` of requests. A stream is requested without a coding: compression may delay messages."""
 
 LARGEST_BODY: Final = 16 * 1024 * 1024
-"""Bytes of an answer, unpacked."""
+"""The most bytes of a body after unpacking."""
 
 SHOWN: Final = 256 * 1024
-"""Bytes of a body that an error shows, and strikes keys out of, where there are more."""
+"""An error shows only so many bytes of a body, and removes keys from them."""
 
-# Bytes that are handed on at a time: what is done with one of them must not keep others waiting for long.
+# The most bytes of one unpacked piece. The work on one piece must be short, because other tasks wait meanwhile.
 _PIECE: Final = 4 * 1024
-# Levels of objects and arrays in one another; Feather's have five.
+# The most levels of nested objects and arrays. The responses of Feather have five.
 _DEEPEST: Final = 100
-# Objects, arrays and values in one document: each takes many times the memory that it has in the text.
+# The most objects, arrays and values in one document. Parsed, each of them takes many times the memory of its text.
 _MOST_VALUES: Final = 50_000
-# What is between the strings of a document. Possessive, and a string that does not end takes all the rest, so that a
-# hostile text is passed through once.
+# These find brackets and commas outside of strings. Their quantifiers are possessive, and a string without an end
+# matches all the rest. So there is no backtracking, and a hostile text is read only once.
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+([\[\]{}])", re.DOTALL)
 _VALUES: Final = re.compile(rb'(?:[^",\[\]{}]++|' + _STRING + rb")*+([,\[\]{}])", re.DOTALL)
@@ -42,27 +42,31 @@ _FRAME: Final = 2
 
 
 class UnreadableBodyError(Exception):
-    """A body that cannot be unpacked."""
+    """A body cannot be unpacked."""
 
 
 def read_json(content: bytes) -> Any:
-    """The JSON in a body.
+    """The parsed JSON of a body.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply, or of too many values.
+        ValueError: it is not JSON, is nested too deeply, or has too many values.
     """
+    # These counts include characters inside strings, so they are never too low. Only if they are too high, the slower
+    # check is needed.
     openings, commas = content.count(b"[") + content.count(b"{"), content.count(b",")
     if openings > _DEEPEST or commas > _MOST_VALUES:
-        # Before a parser sees it, as that one goes as deep as the document does.
+        # The check must come before the parser, because the parser recurses as deep as the document is nested. If there
+        # are few commas, only the brackets are checked.
         _check(content, _BRACKETS if commas <= _MOST_VALUES else _VALUES)
     try:
         return json.loads(content)
     except RecursionError:
-        # Raised where a caller is deep in calls himself.
+        # The caller's own stack may already be deep.
         raise ValueError("nested too deeply") from None
 
 
 def _check(content: bytes, places: re.Pattern[bytes]) -> None:
+    """Raise a `ValueError` if a document is nested too deeply or has too many values."""
     depth = values = 0
     for found in places.finditer(content):
         one = found[1]
@@ -76,13 +80,13 @@ def _check(content: bytes, places: re.Pattern[bytes]) -> None:
 
 
 class Unpacker:
-    """Undoes the content coding of one body.
+    """Removes the content coding of one body.
 
     Args:
-        coding: The header `Content-Encoding` (RFC 9110 section 8.4); empty where there is none.
+        coding: The header `Content-Encoding` (RFC 9110 section 8.4), or an empty string if there is none.
 
     Raises:
-        UnreadableBodyError: the coding was not asked for.
+        UnreadableBodyError: the coding was not requested.
     """
 
     def __init__(self, coding: str) -> None:
@@ -93,19 +97,20 @@ class Unpacker:
         self._is_gzip = codings not in ([], ["deflate"])
         self._inflater = zlib.decompressobj(_GZIP) if self._is_gzip else None
         self._head = b""
-        # Whether a member is complete, whether the next has given something, and whether nothing more is of use.
+        # Whether one member is complete, whether the current member has given bytes, and whether the rest is ignored.
         self._complete = self._given = self._over = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes unpack to, in pieces.
+        """Unpack the next bytes of the body. Returns the result in pieces.
 
         Raises:
-            UnreadableBodyError: they are broken.
+            UnreadableBodyError: the bytes are broken.
         """
         if not self._is_packed:
             yield from (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
             return
         if self._inflater is None:
+            # For "deflate", the first two bytes decide between RFC 1950 and RFC 1951.
             self._head += data
             if len(self._head) < _FRAME:
                 return
@@ -122,7 +127,7 @@ class Unpacker:
                 data, more = self._inflater.unused_data, False
                 self._inflater, self._complete, self._given = zlib.decompressobj(_GZIP), True, False
             else:
-                # Though all was taken in, there may be more to come out.
+                # zlib may have taken in all bytes, and still hold output: a full piece means that there may be more.
                 data, more = self._inflater.unconsumed_tail, len(piece) == _PIECE
 
     def _inflate(self, inflater: Any, data: bytes) -> bytes:
@@ -133,25 +138,25 @@ class Unpacker:
         else:
             return piece
         if self._complete and not self._given:
-            # What follows the last member is none, and left out.
+            # These bytes follow the last member and are not a member. They are ignored.
             self._over = True
             return b""
         raise UnreadableBodyError(f"that cannot be unpacked ({problem})")
 
 
 def _is_framed(head: bytes) -> bool:
-    """Whether these are the first two bytes of RFC 1950. Some send what RFC 1951 packs, without that frame."""
+    """Whether a "deflate" body begins with the header of RFC 1950. Some servers send bare RFC 1951 data instead."""
     return head[0] & 0x0F == zlib.DEFLATED and int.from_bytes(head[:_FRAME], "big") % 31 == 0
 
 
 class Body:
-    """The body of one answer, as it comes.
+    """The body of one response, which is read in parts.
 
     Args:
-        headers: The answer's headers.
+        headers: The headers of the response.
 
     Attributes:
-        flaw: Why it cannot be taken for what the server meant, in words that follow "a body"; `None` where it can.
+        flaw: Why the body cannot be used, or `None` if it can. The text continues "a body …".
     """
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -163,7 +168,7 @@ class Body:
             self._unpacker, self.flaw = None, str(error)
 
     def feed(self, data: bytes) -> bool:
-        """Take in what has come; whether more is of use."""
+        """Take in the next bytes from the connection. Returns whether to read on."""
         if self._unpacker is None:
             return False
         try:
@@ -173,7 +178,7 @@ class Body:
             return False
 
     def unpacked(self, content: bytes) -> None:
-        """Take in a body that somebody else has read and unpacked, such as a hook of an `http_client=`."""
+        """Take in a whole body that other code has read and unpacked, such as a hook of an `http_client=`."""
         self.flaw = None
         self._keep(content)
 
@@ -185,7 +190,7 @@ class Body:
         return self.flaw is None
 
     def content(self) -> bytes:
-        """All of it, once, or its beginning where it is too large."""
-        # There may be much of it: it is not kept twice.
+        """The whole body, or its beginning if it is too large. A second call returns nothing."""
+        # The body may be large, so its memory is released.
         content, self._buffer = bytes(self._buffer), bytearray()
         return content

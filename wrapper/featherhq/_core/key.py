@@ -1,4 +1,7 @@
-"""The API key of a client: a string, or a callable that gives one and is asked again when Feather refuses it."""
+"""The API key of a client: a string, or a callable that returns one.
+
+If Feather refuses a key, the callable is called again.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ if TYPE_CHECKING:
     from featherhq._core.effects import Flow
 
     Ask = Callable[[], object]
-    # What a callable has given: a key, or why it is none, with the error if there was one.
+    # The result of a callable: a key, or a text that says why there is none, and the error if it raised one.
     Answer = Secret | tuple[str, BaseException | None]
 
 
 class Key:
-    """Shared by a client and its views.
+    """The key of a client. The client shares it with its views.
 
     Args:
-        source: A callable, or a `Secret` that holds a key.
+        source: A callable that returns a key, or a `Secret` that holds a key.
 
     Attributes:
-        redactor: Strikes the key out of what is shown, and those before it.
+        redactor: Removes this key and earlier keys from text that is shown.
     """
 
     def __init__(self, source: Ask | Secret) -> None:
@@ -42,24 +45,24 @@ class Key:
         _forks.renew(self)
 
     def forked(self) -> None:
-        """As `Forkable.forked`: whoever was asked, does not answer here."""
+        """As `Forkable.forked`: a call of the callable goes on in the parent only, so its result never comes here."""
         self._lock, self._asked = Lock(), None
 
     def get(self, seconds: float, refused: Secret | None = None) -> Flow[Secret | None]:
-        """A key to send.
+        """The key for a request.
 
-        However many calls want one at once, the callable is asked once, in the background: it may block without holding
-        any of them past its deadline.
+        The callable runs in the background, so a callable that blocks delays no call past its deadline. If several
+        calls need a key at the same time, the callable runs only once.
 
         Args:
-            seconds: How long to wait for it.
-            refused: One that Feather has refused; gives another then.
+            seconds: How long to wait for the key.
+            refused: A key that Feather has refused. Then a different key is needed.
 
         Returns:
-            The key. `None` where the callable gives none in time, or where there is no other than the one refused.
+            The key. `None` if the callable does not return in time, or if there is no key except the refused one.
 
         Raises:
-            ConfigurationError: the callable failed, or gave what is no key.
+            ConfigurationError: the callable raised an error, or returned a value that is not a valid key.
         """
         current = self._current
         if self._ask is not None and (current is None or current is refused):
@@ -73,17 +76,17 @@ class Key:
 
     @property
     def name(self) -> str:
-        """What the callable is called."""
+        """The name of the callable, for errors."""
         return one_line(str(getattr(self._ask, "__qualname__", type(self._ask).__qualname__)))
 
     def _once(self, run: Callable[[Ask], Future[object]], refused: Secret | None) -> Future[Answer]:
-        """What the callable gives, asked for now or by another call."""
+        """The future result of the callable, which is called now, or was called for another call."""
         with self._lock:
             if self._asked is not None:
                 return self._asked
             answer: Future[Answer] = Future()
             if self._current is not None and self._current is not refused:
-                # Another call has had it renewed just now.
+                # Another call has replaced the refused key just now.
                 answer.set_result(self._current)
                 return answer
             self._asked = answer
@@ -94,7 +97,7 @@ class Key:
     def _take(self, given: Future[object], answer: Future[Answer]) -> None:
         try:
             problem = _validation.key_problem(given.result(0))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the key is wanted
+        except BaseException as error:  # noqa: BLE001 - any error is raised again in the call that needs the key
             result: Answer = (f"raised {one_line(type(error).__name__)}", error)
         else:
             result = (f"returned a value that {problem}", None) if problem else Secret(str(given.result(0)))

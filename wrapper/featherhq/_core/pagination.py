@@ -1,7 +1,8 @@
-"""Lists in pages: which way they run, where to go on, and when to stop. Pure.
+"""Read lists page by page: find out their order, follow their cursors, and know when to stop. Pure.
 
-The vendor's pages do not say which way a list runs, so that is told from the messages' own times. Everything that lists
-messages asks here: `messages()`, conversations, and the search for a message of unknown outcome.
+The vendor's pages do not say whether a list begins with the oldest or the newest message. So the order is found out
+from the times of the messages. Everything that lists messages uses this module: `messages()`, conversations, and the
+search for a message of unknown outcome.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ OLDEST_FIRST: Final = 1
 NEWEST_FIRST: Final = -1
 UNKNOWN: Final = 0
 
-# Of the pairs of messages that tell which way a list runs, so many have to agree: a shuffled page tells nothing.
+# More than this part of the pairs of messages must show the same order. A shuffled page shows no order.
 _AGREEMENT: Final = 0.9
-# Times that differ by less, in seconds, may be out of order by the clocks that wrote them alone.
+# Seconds. The servers that set the times may have different clocks. So a smaller difference does not show an order.
 _CLOCKS_APART: Final = 3.0
-# So many pairs are enough to believe it of all lists of this server.
+# If so many pairs show an order, it is assumed for all lists of this server.
 _MANY: Final = 8
-# Rows may stand a little out of order, also across two pages: what is so many seconds older than the newest of the
-# list so far stands where it belongs.
+# Seconds. Rows may be a little out of order, also across two pages. A message that is so much older than the newest one
+# so far has its final place: no later page brings an older message.
 _SETTLED: Final = 10.0
-# So many pages in a row may bring nothing new: a server may look through a long list for few messages.
+# So many pages in a row may bring nothing new. A server may filter a long list, and find few messages in it.
 _MOST_FRUITLESS: Final = 100
 
 
 class EndlessListError(Exception):
-    """Page after page of a list brings nothing new, and each names a next one."""
+    """Too many pages in a row bring nothing new, and each names a next page."""
 
 
 class Pages:
-    """Where to go on in a list, from page to page, never in a circle, and not for ever.
+    """The cursors of one list. No cursor is requested twice, and a list without an end is an error.
 
     Args:
-        first: The cursor of the first page to ask for; `None` for the list's own first.
+        first: The cursor of the first page to request, or `None` for the beginning of the list.
 
     Attributes:
-        cursor: What to ask for next.
+        cursor: The cursor of the page to request next.
         fruitless: How many pages in a row have brought nothing new.
     """
 
@@ -56,17 +57,17 @@ class Pages:
         self._asked = {first}
 
     def follow(self, next_cursor: str | None, *, brought_something: bool) -> bool:
-        """Go on to the page that the last one names; whether there is one that was not asked for yet.
+        """Go on to the next page. Returns whether there is one that was not requested yet.
 
         Args:
-            next_cursor: Its cursor.
-            brought_something: Whether the last page had anything new in it.
+            next_cursor: The cursor that the last page names, or `None`.
+            brought_something: Whether the last page contained anything new.
 
         Raises:
-            EndlessListError: so many pages in a row had not.
+            EndlessListError: too many pages in a row brought nothing new.
         """
         self.fruitless = 0 if brought_something else self.fruitless + 1
-        # A cursor that comes again would only bring what is here already.
+        # A repeated cursor would only bring a page that is known already.
         if next_cursor is None or next_cursor in self._asked:
             return False
         if self.fruitless >= _MOST_FRUITLESS:
@@ -79,12 +80,13 @@ class Pages:
 def order_of(
     listed: Sequence[Message], ranks: Mapping[str, float] | None = None, *, apart: float = _CLOCKS_APART
 ) -> int:
-    """Which way a list runs: by its times, or where they are all the same by what is known of its messages.
+    """The order of a list, from the times of its messages. If all times are equal, from the order of known messages.
 
     Args:
-        listed: Messages, as the server listed them.
-        ranks: For known messages, numbers that rise as they became known.
-        apart: Seconds that times have to differ by, to tell. By less than the default, clocks of the server may.
+        listed: Messages in the server's order.
+        ranks: For ids of known messages, numbers that rise in the order in which the messages became known.
+        apart: Seconds. Two times show an order only if they differ by more than this. A smaller difference than the
+            default may come from different clocks.
 
     Returns:
         `OLDEST_FIRST`, `NEWEST_FIRST` or `UNKNOWN`.
@@ -92,7 +94,8 @@ def order_of(
     times = _times(listed)
     rising, falling = _evidence(times, apart)
     if len(set(times)) <= 1 and ranks:
-        # What was sent and what was heard became known in their own orders, and not in one.
+        # Sent messages and received messages are compared separately: a reply may become known before the message that
+        # it answers, if the response to that message is slow.
         for sent in (True, False):
             known = [ranks[said.id] for said in listed if said.id in ranks and (said.direction == INBOUND) == sent]
             more = _evidence(known, apart if times else 0.0, least=0.0)
@@ -101,7 +104,7 @@ def order_of(
 
 
 def order_for_all(listed: Sequence[Message]) -> int:
-    """As `order_of`, where the list has enough of evidence to speak for all lists of its server."""
+    """As `order_of`, but only if the list shows it clearly enough to assume it for all lists of the server."""
     rising, falling = _evidence(_times(listed), _CLOCKS_APART)
     return _judge(rising, falling) if rising + falling >= _MANY else UNKNOWN
 
@@ -111,9 +114,10 @@ def _times(listed: Sequence[Message]) -> list[float]:
 
 
 def _evidence(values: Sequence[float], apart: float, *, least: float = 0.5) -> tuple[int, int]:
-    """How many pairs rise and how many fall, by more than that. Each is compared with the one half a list on, so that
-    neighbours may be out of order. Where less than the least part of the pairs tells, none does: a few may have changed
-    places.
+    """How many pairs of values rise, and how many fall, by more than `apart`.
+
+    Each value is compared with the value half a list later, because neighbours may be out of order. If less than the
+    part `least` of the pairs rises or falls, both counts are 0: a few rows may just have changed places.
     """
     step = max(1, len(values) // 2)
     pairs = list(zip(values, values[step:], strict=False))
@@ -123,18 +127,19 @@ def _evidence(values: Sequence[float], apart: float, *, least: float = 0.5) -> t
 
 
 def _judge(rising: int, falling: int) -> int:
+    """The order that most pairs agree on, or `UNKNOWN` if too few agree."""
     return (rising > _AGREEMENT * (rising + falling)) - (falling > _AGREEMENT * (rising + falling))
 
 
 def oldest_first(listed: Sequence[Message], order: int = UNKNOWN) -> list[Message]:
-    """Messages in the order they were made.
+    """Messages in the order in which they were made.
 
-    Times decide; messages of the same time, or of none, keep the server's order, turned round where the list as a whole
-    runs from the newest on.
+    They are sorted by their times. Messages with the same time keep the order of the list, or the reverse order if the
+    list is newest first. If a message has no time, no message is sorted by its time.
 
     Args:
-        listed: Messages, as the server listed them.
-        order: Which way the list runs, where that is known.
+        listed: Messages in the server's order.
+        order: The order of the list, if it is known.
     """
     order = order or order_of(listed, apart=0.0)
     return _in_time(list(reversed(listed)) if order == NEWEST_FIRST else list(listed))
@@ -147,37 +152,39 @@ def _in_time(ordered: list[Message]) -> list[Message]:
 
 
 class History:
-    """A thread's messages, oldest first, from pages that may come either way round.
+    """The messages of a thread, oldest first, from a list in either order.
 
     Attributes:
-        next_cursor: What to ask for next; `None` before the first page, and where there is no more.
-        is_over: Whether there is no more.
+        next_cursor: The cursor of the page to request next. `None` before the first page and after the last page.
+        is_over: Whether there are no more pages.
     """
 
     def __init__(self) -> None:
         self.next_cursor: str | None = None
         self.is_over = False
         self._pages = Pages()
-        # A server may give one id to two messages; what makes one message is all that we read of it.
+        # A server may give one id to two messages. So two rows are the same message only if their ids, times and texts
+        # are equal.
         self._seen: set[tuple[object, ...]] = set()
         self._held: list[Message] = []
         self._order = UNKNOWN
 
     @property
     def count(self) -> int:
-        """How many messages it has seen."""
+        """How many different messages the pages have brought."""
         return len(self._seen)
 
     def add(self, page: Iterable[Message], next_cursor: str | None) -> list[Message]:
-        """Take in a page, in the server's order.
+        """Take in a page.
 
         Args:
-            page: Its messages.
-            next_cursor: The cursor that asks for the next one, or `None` on the last.
+            page: Its messages in the server's order.
+            next_cursor: The cursor of the next page, or `None` on the last page.
 
         Returns:
-            The messages that can be handed out by now: none before the list is known to run from the oldest on, and
-            then all but those that the next page may have to be put before.
+            The messages whose place in the history is final. Before the last page, there are none until the list is
+            known to be oldest first. Then there are all except the newest ones: the next page may bring messages that
+            belong before those.
 
         Raises:
             EndlessListError: as in `Pages.follow`.
@@ -188,7 +195,7 @@ class History:
             if identity not in self._seen:
                 self._seen.add(identity)
                 self._held.append(message)
-        # Rows may have changed places, so a few do not tell.
+        # A few rows may have changed places, so only a clear order counts.
         self._order = self._order or order_for_all(self._held)
         goes_on = self._pages.follow(next_cursor, brought_something=len(self._seen) > before)
         self.next_cursor, self.is_over = self._pages.cursor if goes_on else None, not goes_on
@@ -205,7 +212,7 @@ class History:
 
 
 def _may_be_overtaken(message: Message, newest: datetime | None) -> bool:
-    """Whether a later page may hold a message that stands before this one."""
+    """Whether a later page may bring a message that belongs before this one."""
     if message.created_at is None or newest is None:
         return False
     return (newest - message.created_at).total_seconds() <= _SETTLED

@@ -2,8 +2,8 @@
 
 Servers count requests in different ways: by a token bucket, by a sliding window, or by fixed windows of one second. A
 client that keeps to a sliding window keeps to all three. So this counts a sliding window: in any second, at most one
-second's worth of requests. A server counts a request when it arrives, which is some time after it left. So a request
-counts from the moment it leaves until one second after its response, or until two seconds later without one.
+second's worth of requests. A server counts a request when it arrives, which is some time after it was sent. So a
+request counts from when it was sent until one second after its response. Without a response it counts for two seconds.
 
 A request that wants a slot joins the queue and asks. The first request of the most urgent class learns how long to
 wait. All others wait until they are woken. Pure except for its lock: the caller tells the time.
@@ -25,9 +25,9 @@ from featherhq import _forks
 
 # Seconds: slightly more than a server's second, because clocks differ.
 _WINDOW: Final = 1.002
-# Seconds after which a request has arrived for certain, even without a response.
+# Seconds after which a request has certainly arrived, even without a response.
 _LONGEST_TRIP: Final = 1.0
-# A window with no more than so many slots leaves none free.
+# If a window has no more than so many slots, none of them is kept free.
 _FEW: Final = 3
 # The weight of each new response in the average time of a round trip.
 _LEARNED: Final = 1 / 8
@@ -37,19 +37,19 @@ _SLOWER: Final = 1 / 2
 _ONE_GROUP: Final = 1.0
 _FASTER: Final = 1 / 20
 _SLOWEST: Final = 1 / 50
-# Seconds that one `Retry-After` may stop all requests. Then one is tried, in case the value was wrong.
+# Seconds for which one `Retry-After` may stop all requests. Then one request is tried, in case the value was wrong.
 _LONGEST_HOLD: Final = 10.0
-# Seconds. A request that is not first is woken when it is. It asks again after this time in any case.
+# Seconds. A request that is not the first in the queue is woken later. After this time it asks again in any case.
 _LONGEST_WAIT: Final = 60.0
 # Seconds. A check takes only spare slots. After this time it queues with the reopenings, in case no slot is ever spare.
 _LONGEST_SPARE_WAIT: Final = 30.0
 
 
 class Priority(IntEnum):
-    """How urgent a request is. A lower number goes first."""
+    """How urgent a request is. The request with the lowest number goes first."""
 
     RECONCILE = 0
-    """Somebody waits, and it is not known whether a message has arrived."""
+    """Somebody waits, and it is unknown whether a message has arrived."""
     NOW = 1
     """Somebody waits for this response."""
     OWED = 2
@@ -57,7 +57,7 @@ class Priority(IntEnum):
     REOPEN = 3
     """A conversation in which nobody waits opens its stream."""
     CHECK = 4
-    """A check. It takes only spare slots."""
+    """A conversation in which nobody waits scans its list. It takes only spare slots."""
     RENEW = 5
     """The next stream is opened before the last one ends. It takes only spare slots, however long it waits."""
 
@@ -79,29 +79,29 @@ class Urgency:
     _slot: Slot | None = field(default=None, init=False, repr=False)
 
     def raise_to(self, priority: Priority) -> None:
-        """Raise it to this priority, if that is higher. Its request in the queue moves up."""
+        """Raise it to this priority, if that is more urgent. Its request in the queue moves up."""
         if priority < self.priority:
             self.priority = priority
             if self._slot is not None:
                 self._slot.limit.move(self._slot)
 
     def waits(self, slot: Slot | None) -> None:
-        """Note which of its slots is in the queue now, if one is."""
+        """Remember which of its slots is in the queue now, or `None` if none is."""
         self._slot = slot
 
 
 @define(eq=False)
 class Slot:
-    """A place in the queue, and then a request under way. All times are in seconds of the monotonic clock.
+    """The place of one request in the queue and in the window. All times are in seconds of the monotonic clock.
 
     Attributes:
         limit: The rate limit that it belongs to.
         urgency: How urgent the request is.
-        again: Whether it repeats a request. Then it goes to the front of its class.
+        again: Whether the request is a retry. Then it goes to the front of its class.
         priority: The class in which it waits, or has waited.
         joined_at: When it first asked.
         taken_at: When it was taken; `inf` before that.
-        counts_until: When the server no longer counts it, for certain.
+        counts_until: The time from which the server certainly no longer counts it.
     """
 
     limit: RateLimit = field(repr=False)
@@ -117,11 +117,7 @@ class Slot:
         self.priority = self.urgency.priority
 
     def join(self, wake: Callable[[], None]) -> None:
-        """Join the queue.
-
-        Args:
-            wake: Called from any thread when the caller should ask again.
-        """
+        """Join the queue. `wake` is called, from any thread, when the caller should ask again."""
         self._wake = wake
         self.limit.join(self)
 
@@ -143,7 +139,7 @@ class Slot:
         self.limit.leave(self)
 
     def answered(self, now: float) -> None:
-        """The response has come, so the request has arrived by now."""
+        """The response has come, so the server has counted the request by now."""
         self.limit.answered(self, now)
 
     def wake(self) -> None:
@@ -152,13 +148,10 @@ class Slot:
 
 
 class RateLimit:
-    """At most so many requests in any second, by priority, and first come first served within each priority.
+    """Allows at most `rate` requests in any second. They are sent by priority, and in order within each priority.
 
     Args:
         rate: Requests per second, more than 0. A window holds whole requests, so above 1 the fraction is dropped.
-
-    Attributes:
-        rate: As given.
     """
 
     def __init__(self, rate: float) -> None:
@@ -171,18 +164,18 @@ class RateLimit:
         self._pace, self._refused_at = rate, float("-inf")
         # The average time of a round trip, in seconds.
         self._round_trip = 0.0
-        # An urgency may call back into it while it wakes slots.
+        # It is reentrant, because `ask` calls `leave`.
         self._lock = RLock()
         _forks.renew(self)
 
     def forked(self) -> None:
-        """As `Forkable.forked`: the requests in the queue wait in the parent."""
+        """As `Forkable.forked`: the requests in the queue belong to threads of the parent."""
         self._lock = RLock()
         for queue in self._queues.values():
             queue.clear()
 
     def slot(self, urgency: Urgency, *, again: bool = False) -> Slot:
-        """A new slot, which has yet to join the queue."""
+        """A new slot, which is not in the queue yet."""
         return Slot(self, urgency, again)
 
     def pace(self, now: float) -> float:
@@ -218,6 +211,7 @@ class RateLimit:
     def move(self, slot: Slot) -> None:
         """A slot has become more urgent: move it to the end of its new class."""
         with self._lock:
+            # `pop` gives `None` only if the slot was in the queue.
             if self._queues[slot.priority].pop(slot, slot) is None:
                 slot.priority = slot.urgency.priority
                 self._queues[slot.priority][slot] = None
@@ -235,6 +229,7 @@ class RateLimit:
         with self._lock:
             if slot.joined_at == math.inf:
                 slot.joined_at = now
+                # A call that cannot get a slot in time fails at once, and not at its deadline.
                 if self._expected(slot, now) > until:
                     self.leave(slot)
                     return False
@@ -245,7 +240,7 @@ class RateLimit:
             first = self._first(now)
             if first is not slot:
                 if first is not None and first.priority is not slot.priority:
-                    # It may have become the first because of its long wait, without being woken.
+                    # A check that has waited long may have become the first, but nothing has woken it.
                     first.wake()
                 return min(until - now, _LONGEST_WAIT)
             wait = self._opens_at(slot.priority, now) - now
@@ -267,11 +262,12 @@ class RateLimit:
         slot.taken_at = now
         slot.counts_until = math.inf
         self._taken.append(slot)
+        # A slot is in use for a window and a round trip. So this gap is the shortest that can go on without a pause.
         self._spread_from = now + max(1 / self.pace(now), (self._length(now) + self._round_trip) / self._capacity)
         self._wake_first()
 
     def _first(self, now: float) -> Slot | None:
-        """The slot that is next."""
+        """The slot that is next. A check that has waited long competes with the reopenings, by time."""
         for priority in (Priority.RECONCILE, Priority.NOW, Priority.OWED):
             if queue := self._queues[priority]:
                 return next(iter(queue))
@@ -309,14 +305,9 @@ class RateLimit:
         return max(opens, self._frees_at(0, now, kept_free))
 
     def _frees_at(self, place: int, now: float, kept_free: int = 0) -> float:
-        """When the window has room for a slot with so many slots before it.
+        """The earliest time at which the window has room for a slot, if `place` slots go before it.
 
-        A request without a response counts as arriving now.
-
-        Args:
-            place: How many slots are before it.
-            now: The time now.
-            kept_free: How many slots must stay free.
+        A request without a response counts as arriving now. `kept_free` slots of the window must stay free.
         """
         while self._taken and self._ends(self._taken[0], now) <= now:
             self._taken.popleft()
@@ -326,7 +317,7 @@ class RateLimit:
         room = self._capacity - kept_free - len(ends)
         if place < room:
             return now
-        # A free slot is taken at once and is free again a window later, and so on, round after round.
+        # A slot that becomes free is taken at once by the next in the queue, and is free again one window later.
         length = self._length(now)
         frees = [*ends, now + length]
         rounds, number = divmod(max(0, place - max(0, room)) + max(0, -room), self._capacity)
@@ -339,10 +330,11 @@ class RateLimit:
         return min(slot.counts_until, now + self._length(now))
 
     def _length(self, now: float) -> float:
+        """Seconds of a window. After refusals it is longer, so that its slots make the slower pace."""
         return self._window * self.rate / self.pace(now)
 
     def _expected(self, slot: Slot, now: float) -> float:
-        """The earliest time at which a slot can be taken, after all slots before it."""
+        """The earliest time at which a slot can be taken, if all slots before it in the queue are taken first."""
         before = sum(len(queue) for priority, queue in self._queues.items() if priority < slot.priority)
         before += 0 if slot.again else len(self._queues[slot.priority]) - 1
         opens = self._opens_at(slot.priority, now)

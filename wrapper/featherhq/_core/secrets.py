@@ -1,4 +1,4 @@
-"""The API key, kept from being seen: masked while it is carried around, struck out of what a server says. Pure."""
+"""Keep the API key secret: mask it in our own variables, and remove it from text that a server sends. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any, Final, NoReturn
 from featherhq.errors import UncopiableError
 
 _MASK: Final = "***"
-# Keys that are remembered, so that an earlier one is struck out too.
+# So many keys are remembered, so that earlier keys are removed too.
 _MOST: Final = 16
 
 
 class Secret:
-    """A key. Error reporters print the local variables of each frame, so none of ours holds the key itself.
+    """A key that does not show itself.
+
+    Error reporters print the local variables of each frame of a traceback. So the library keeps the key in this object,
+    and never in a plain variable.
 
     Args:
         value: The key.
@@ -25,11 +28,11 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        # In a closure, which no printer of objects looks into.
+        # The key is in a closure, because tools that print objects do not read closures.
         self._value: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
-        """The key, for the one expression that puts it into a request."""
+        """The key itself. Use it only in the expression that puts the key into a request."""
         return self._value()
 
     def __repr__(self) -> str:
@@ -40,16 +43,16 @@ class Secret:
 
 
 class Redactor:
-    """Strikes keys out of what a server has said, in whatever way they are escaped there."""
+    """Removes keys from what a server has sent, also if they are escaped there."""
 
     def __init__(self) -> None:
         self._patterns: deque[re.Pattern[str]] = deque(maxlen=_MOST)
 
     def add(self, secret: Secret) -> None:
-        """From now on strike this one out too."""
+        """Remove this key too from now on."""
         starts = re.escape(secret.reveal()[0])
         whole = "".join(map(_ways_to_write, secret.reveal()))
-        # Nearly every place of a text is passed over by its first character alone.
+        # The lookahead makes it fast: it rejects most places of a text by one character.
         self._patterns.append(re.compile(rf"(?=[{starts}\\%&]){whole}", re.IGNORECASE))
 
     def text(self, text: str) -> str:
@@ -59,11 +62,11 @@ class Redactor:
         return text
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers without keys, in names and values; the names in lower case."""
+        """Headers without keys in their names and values. The names become lower case."""
         return {self.text(name.lower()): self.text(value) for name, value in headers.items()}
 
     def data(self, data: Any) -> Any:
-        """Decoded JSON without keys: a copy. No recursion, however deep it is."""
+        """A copy of decoded JSON without keys. It uses no recursion, so deep JSON cannot fill the stack."""
         outer: list[Any] = [data]
         todo: list[Any] = [outer]
         while todo:
@@ -81,10 +84,10 @@ class Redactor:
 
 
 def _ways_to_write(one: str) -> str:
-    """A pattern for a character of a key, as it is or as JSON, URLs or HTML escape it."""
+    """A pattern for one character of a key: plain, or escaped as in JSON, in URLs or in HTML."""
     code = ord(one)
     name = codepoint2name.get(code)
-    # So many of each at the most: a text of nothing but backslashes must not take for ever.
+    # The repetitions are limited, so that a hostile text (for example, only backslashes) does not take long.
     ways = [
         rf"\\{{0,4}}{re.escape(one)}",
         rf"\\{{1,4}}u00{code:02x}",

@@ -1,8 +1,8 @@
-"""Server-Sent Events: bytes in, events out. Pure.
+"""Decode Server-Sent Events from bytes. Pure.
 
-After the WHATWG HTML standard, section 9.2.6, "Interpreting an event stream". Works on bytes: lines end at
-CR, LF or CRLF and nowhere else (`str.splitlines` would split at U+2028 too), and a character that is cut
-in two by a chunk's end is whole again when its line is.
+It follows the WHATWG HTML standard, section 9.2.6, "Interpreting an event stream". It finds lines in bytes, not in
+text, for two reasons. Lines end only at CR, LF or CRLF (`str.splitlines` also splits at U+2028). And a character may be
+split between two chunks, so only a whole line can be decoded.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST_EVENT: Final = 1024 * 1024
-"""Bytes of one event; more than that is an error rather than memory gone."""
+"""The most bytes of one event. A larger event is an error, so that a stream cannot fill the memory."""
 
-# More digits than that name no time that anybody waits.
+# Digits of a `retry` field in milliseconds that are read. Nobody waits for longer than that.
 _LONGEST_RETRY: Final = 9
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -32,9 +32,9 @@ class StreamEvent:
     """One event of a stream.
 
     Attributes:
-        data: Its data; the lines joined by line feeds.
-        event: Its type; `"message"` where the stream names none.
-        id: The last id that the stream has named; empty where it has named none.
+        data: Its data lines, joined by line feeds.
+        event: Its type, or `"message"` if the stream names no type.
+        id: The last id that the stream has sent, or an empty string if it has sent none.
     """
 
     data: str
@@ -43,15 +43,15 @@ class StreamEvent:
 
 
 class EventTooLargeError(Exception):
-    """An event outgrew `LARGEST_EVENT`. The stream is of no more use."""
+    """An event is larger than `LARGEST_EVENT`. The stream cannot be read any further."""
 
 
 class EventDecoder:
-    """Decodes one stream, fed with chunks as they come.
+    """Decodes one stream from its chunks.
 
     Attributes:
-        retry: Milliseconds to wait before a reconnection, where the stream has asked for it.
-        comments: How many comments have come, which servers send as heartbeats.
+        retry: Milliseconds to wait before a reconnection, or `None` if the stream has not asked for a wait.
+        comments: How many comments have come. Servers send comments as heartbeats.
     """
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class EventDecoder:
         self._id = ""
 
     def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
-        """The events that this chunk completes. An event that the stream's end leaves unfinished never comes.
+        """The events that this chunk completes. If the stream ends within an event, that event is dropped.
 
         Raises:
-            EventTooLargeError: an event outgrew `LARGEST_EVENT`.
+            EventTooLargeError: an event is larger than `LARGEST_EVENT`.
         """
         for line in self._lines(chunk):
             event = self._take(line)
@@ -78,11 +78,11 @@ class EventDecoder:
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
         if self._after_cr and chunk:
-            # The LF of a CRLF that was cut in two ends no second line.
+            # A CRLF was split between two chunks. Its LF must not end a second line.
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         if not (self._line or self._data or self._type):
-            # Between two events, empty lines mean nothing, however many there are.
+            # Empty lines between two events mean nothing. They are skipped together, because there may be many.
             rest = chunk.lstrip(b"\r\n")
             self._at_start = self._at_start and rest == chunk
             chunk = rest
@@ -118,7 +118,7 @@ class EventDecoder:
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry = int(value[:_LONGEST_RETRY])
         else:
-            # A stream that heartbeats all day must not grow into an event that is too large.
+            # Comments do not count as part of an event. Otherwise the heartbeats of a day would become too large.
             self._size -= len(line)
             self.comments += not name
         return None

@@ -1,7 +1,7 @@
-"""Stands before aiohttp's own protocol on each connection, and checks what a server sends before aiohttp sees it.
+"""A protocol before aiohttp's own on each connection. It checks the bytes of a server before aiohttp reads them.
 
-aiohttp takes bytes that nobody has asked for as the answer to the next request. It also accepts some heads that are
-dangerous or that have no end.
+If a server sends bytes that were not requested, aiohttp takes them as the response to the next request of the
+connection. aiohttp also accepts some heads of responses that are dangerous, and heads without an end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featherhq._core.exchange import Exchange
 
 LARGEST_HEAD: Final = 100 * 1024
-"""Bytes of the head of an answer, together with the interim answers before it. httpx takes as many."""
+"""The most bytes of the head of a response, together with the interim responses before it. httpx has this limit too."""
 
 _VERSION: Final = b"HTTP/"
 _HEAD_ENDS: Final = re.compile(rb"\n\r?\n")
@@ -29,16 +29,17 @@ _LAST_CHUNK_ENDS: Final = b"\r\n\r\n"
 
 
 class AnswerGuard(asyncio.Protocol):
-    """The protocol of one connection, before aiohttp's own.
+    """The protocol of one connection. It passes what it has checked on to aiohttp's own protocol.
 
-    It checks whether each answer was asked for, and checks the head. After the head, it only counts bytes.
+    It checks that each response was requested, and it checks the head of the response. After the head it only counts
+    bytes.
 
     Args:
-        protocol: aiohttp's own.
+        protocol: aiohttp's own protocol.
         transport: The connection.
 
     Attributes:
-        answer: The answer that aiohttp has begun to read.
+        answer: The response that aiohttp has begun to read.
     """
 
     def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
@@ -49,17 +50,23 @@ class AnswerGuard(asyncio.Protocol):
         self._in_head = True
         self._partial = b""
         self._size = 0
-        # How much is missing of a body of known length, and the last bytes of a chunked one.
+        # If the length of the body is known, how many bytes of it are missing. Else the last bytes so far, because a
+        # complete chunked body ends with an empty line.
         self._left: int | None = None
         self._last = b""
-        # These go straight to aiohttp.
+        # These calls go to aiohttp without a check.
         self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
         self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
         self.eof_received = protocol.eof_received  # type: ignore[method-assign]
         self.answer: aiohttp.ClientResponse | None = None
 
     def begin(self, exchange: Exchange, *, has_body: bool) -> None:
-        """A request is about to be sent. `has_body`: whether its answer may have a body."""
+        """A request is about to be sent.
+
+        Args:
+            exchange: What the request has done on its connection.
+            has_body: Whether its response may have a body. The response to a HEAD request has none.
+        """
         self._exchange = exchange
         self._has_body = has_body
         self._in_head = True
@@ -69,26 +76,28 @@ class AnswerGuard(asyncio.Protocol):
         self._last = b""
 
     def end(self) -> None:
-        """The request is done with the connection. From now on nothing may come until the next request."""
+        """The request no longer uses the connection. Bytes that come before the next request were not requested."""
         self._exchange = self.answer = None
         if self._protocol.should_close or (self._left != 0 and self._last != _LAST_CHUNK_ENDS):
-            # The connection must not be used again: the answer is not complete, or more came after it. It is aborted,
-            # because over TLS a regular end waits for the server, perhaps longer than the event loop lives.
+            # The connection must not be used again: the response is not complete, or more bytes followed it. The
+            # connection is aborted, not closed: over TLS, a close waits for the server, perhaps until the event loop
+            # has ended.
             self._transport.abort()
             self._protocol.force_close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio has it."""
+        """As `asyncio.BaseProtocol.connection_lost`."""
         self._protocol.connection_lost(exc)
         content = None if self.answer is None else self.answer.content
         if content is not None and not content.is_eof() and content.exception() is None:
-            # aiohttp closes a connection with a broken chunk, but does not tell whoever reads from it.
+            # If a chunk is broken, aiohttp closes the connection, but a task that reads the body would wait on.
             content.set_exception(aiohttp.ClientPayloadError("the connection ended before the answer did"))
 
     def data_received(self, data: bytes) -> None:
+        """As `asyncio.Protocol.data_received`: check the bytes, and pass them on to aiohttp."""
         exchange = self._exchange
         if exchange is None or not exchange.sent:
-            # Nobody has asked for this.
+            # No request has left, so these bytes were not requested.
             self._transport.abort()
             return
         if self._in_head:
@@ -97,7 +106,7 @@ class AnswerGuard(asyncio.Protocol):
                 data = self._read_heads(data)
             except httpx.RemoteProtocolError as error:
                 self._exchange = None
-                # The local variables of its frames show what has come.
+                # The local variables in its traceback would show the bytes of the server.
                 self._protocol.set_exception(error.with_traceback(None))
                 self._transport.abort()
                 return
@@ -107,7 +116,10 @@ class AnswerGuard(asyncio.Protocol):
             self._protocol.data_received(data)
 
     def _of_body(self, data: bytes) -> bytes:
-        """The bytes that belong to the answer, as far as its length is known."""
+        """The bytes that belong to the response. If its length is known, bytes after its end are dropped.
+
+        Then `_left` is less than 0, so `end` closes the connection.
+        """
         if self._left is None:
             self._last = (self._last + data[-len(_LAST_CHUNK_ENDS) :])[-len(_LAST_CHUNK_ENDS) :]
             return data
@@ -116,7 +128,9 @@ class AnswerGuard(asyncio.Protocol):
         return data if self._left >= 0 else data[: max(asked_for, 0)]
 
     def _read_heads(self, data: bytes) -> bytes:
-        """The bytes that aiohttp may see, in a form that it accepts. Nothing until a head is complete."""
+        """The bytes that aiohttp may read, after a check. Returns nothing until a head is complete."""
+        # The earlier bytes were searched already. The end of a head may lie across the border, so the search begins two
+        # bytes before it.
         searched = max(len(self._partial) - 2, 0)
         data, self._partial = self._partial + data, b""
         whole = b""
@@ -136,11 +150,15 @@ class AnswerGuard(asyncio.Protocol):
         return whole + self._of_body(data)
 
     def _judge(self, head: bytes) -> bytes:
-        """Check a complete head. If it repeats one length, only one is kept."""
+        """Check a complete head. If it repeats the same `Content-Length`, all but one are removed.
+
+        RFC 9110 section 8.6 allows this. If the lengths differ, the head stays as it is, and aiohttp judges it.
+        """
         status = head[9:12]
         if status == b"101":
             raise httpx.RemoteProtocolError("a switch of protocols that nobody has asked for")
         if status.startswith(b"1"):
+            # An interim response. Another head follows.
             return head
         self._in_head = False
         named = _LENGTH.findall(head)

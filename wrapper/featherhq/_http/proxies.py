@@ -1,6 +1,7 @@
-"""Which proxy the requests to one base URL go through: decided once, from the environment and the system's settings.
+"""Choose the proxy for the requests to one base URL, from the environment and the system's settings.
 
-No I/O, and no look-up of host names. Values of the variables are shown nowhere, since they may hold a password.
+This is done once for each client, without I/O and without a look-up of host names. The values of the variables are
+never shown, because they may contain a password.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from featherhq.errors import ConfigurationError, one_line
 
 _SYSTEM: Final = "the system's settings"
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-"""The kinds of proxies, each with the port of one that names none."""
+"""The schemes of proxies, each with its default port."""
 
-_NAME: Final = r"[\w\x80-\U0010ffff-][\w.\x80-\U0010ffff-]*"  # what is beyond ASCII is left to IDNA and DNS
+_NAME: Final = r"[\w\x80-\U0010ffff-][\w.\x80-\U0010ffff-]*"  # IDNA and DNS check the characters that are not ASCII
 _HOST: Final = re.compile(rf"\[([\w.]*:[\w.:]*(?:%[\w.-]+)?)\]|(\d+(?:\.\d+){{3}})|{_NAME}", re.ASCII)
 _ENTRY: Final = re.compile(
     rf"(?:\[(?P<address>[^][]+)\]|(?:\*?\.)?(?P<name>{_NAME})|(?P<all>\*))(?P<prefix>/[0-9.]+)?(?::(?P<port>.*))?",
@@ -33,7 +34,7 @@ _warned_lock: Final = Lock()
 
 _Address = IPv4Address | IPv6Address
 _Exception = tuple[IPv4Network | IPv6Network | str, int | None]
-"""A network or a host name (`*`: every one), and the only port that it is for."""
+"""A network or a host name (`*` is every host), and the only port that it is for, or `None` for all ports."""
 
 
 @frozen
@@ -41,10 +42,11 @@ class Proxy:
     """A proxy.
 
     Attributes:
-        url: Its URL with credentials, as they were given.
-        shown: Its URL without credentials, and always with a port: for errors, and to connect to.
-        variable: The environment variable that it comes from, or "the system's settings".
-        username: For the proxy itself, decoded; empty where there is none. So is `password`.
+        url: Its URL with the credentials as they were given.
+        shown: Its URL without credentials, always with a port. It is used in errors and to connect.
+        variable: The environment variable that names it, or "the system's settings".
+        username: The decoded user name for the proxy, or an empty string if there is none.
+        password: The decoded password for the proxy, or an empty string if there is none.
     """
 
     url: str = field(repr=False)
@@ -55,15 +57,15 @@ class Proxy:
 
 
 def proxy_for(base_url: str, environ: Mapping[str, str], system: Mapping[str, str] = {}) -> Proxy | None:
-    """The proxy for a base URL, or `None` where requests go straight to it.
+    """The proxy for a base URL, or `None` if requests go to the server directly.
 
     Args:
-        base_url: An absolute URL of http or https.
-        environ: The environment's variables.
-        system: What `urllib.request.getproxies()` gives; it counts where no variable names anything.
+        base_url: An absolute URL with the scheme http or https.
+        environ: The environment variables.
+        system: The result of `urllib.request.getproxies()`. It is used if no environment variable is set.
 
     Raises:
-        ConfigurationError: what is named is no proxy.
+        ConfigurationError: the value of the variable is not a valid proxy.
     """
     parts = urlsplit(base_url)
     host = _plain(parts.hostname or "")
@@ -82,11 +84,11 @@ def proxy_for(base_url: str, environ: Mapping[str, str], system: Mapping[str, st
 
 
 def _named(environ: Mapping[str, str], system: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The variable and the value for each of http, https, all and no, as urllib finds them."""
-    # A copy, since on Windows `os.environ` itself finds HTTP_PROXY by the name http_proxy too.
+    """The variable and its value for each of http, https, all and no, by the rules of urllib."""
+    # A copy, because on Windows `os.environ` ignores case, and would find HTTP_PROXY by the name http_proxy too.
     values = dict(environ)
     if "REQUEST_METHOD" in values:
-        # In a CGI process, a request's header `Proxy:` comes as this variable.
+        # In a CGI process, anybody can set this variable with the request header `Proxy:`.
         values.pop("HTTP_PROXY", None)
     named = {}
     for kind in ("http", "https", "all", "no"):
@@ -99,9 +101,9 @@ def _named(environ: Mapping[str, str], system: Mapping[str, str]) -> dict[str, t
 
 
 def _exceptions(variable: str, value: str) -> list[_Exception]:
-    """What NO_PROXY names. Of each value that cannot be read in full, one warning is given."""
+    """The entries of NO_PROXY. If a value has invalid entries, they are skipped, and one warning is logged."""
     read = {entry: _exception(entry) for entry in value.replace(",", " ").split()}
-    # An entry may be a URL with a password.
+    # An entry may be a URL with a password. So the warning shows only what follows the last "@".
     skipped = [repr(entry.rpartition("@")[2]) for entry, exception in read.items() if exception is None]
     if skipped:
         with _warned_lock:
@@ -113,7 +115,7 @@ def _exceptions(variable: str, value: str) -> list[_Exception]:
 
 
 def _exception(entry: str) -> _Exception | None:
-    # As a whole first: in an IPv6 address without brackets, what follows the last colon looks like a port.
+    # The whole entry is tried first: the end of an IPv6 address without brackets looks like a port.
     if (network := _network(entry)) is not None:
         return network, None
     found = _ENTRY.fullmatch(entry)
@@ -176,7 +178,7 @@ def _is_port(text: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A host name as it is compared: in lower case, in ASCII where that can be, and without a dot at its end."""
+    """A host name in the form in which names are compared: lower case, ASCII if possible, and no dot at the end."""
     if not name.isascii():
         with suppress(UnicodeError):
             name = name.encode("idna").decode()
@@ -184,13 +186,13 @@ def _plain(name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, a name or an address without brackets in lower case, is this machine."""
+    """Whether a host is this machine. The host is a name or an address, in lower case and without brackets."""
     address = _address(host)
     return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
 
 
 def _address(host: str) -> _Address | None:
-    """The address that a host is; `None` for a name."""
+    """The host as an IP address, or `None` if it is a name."""
     with suppress(ValueError):
         address = ip_address(host)
         return getattr(address, "ipv4_mapped", None) or address

@@ -1,9 +1,11 @@
-"""The connections of a `Feather`: httpcore's, with a deadline for the whole call. Imported when the first one is made.
+"""The connections of a `Feather`: those of httpcore, with a deadline for the whole call.
 
 httpx limits the time of each read from a socket, but a deadline limits the whole call. If a server sends one byte per
 second, no read ever times out. A task can be cancelled from outside, but a thread that waits in `recv` cannot. So each
-operation on a socket may take only the rest of the call's time. httpcore has a public place for that: its network
+operation on a socket may take only the rest of the call's time. httpcore has a public interface for that: the network
 backend.
+
+This module is imported when the first connection is needed.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 # Bytes that are written at a time. Each piece may take only the rest of the call's time.
 _PIECE: Final = 16 * 1024
 
-# httpx's name for each error of httpcore.
-_MEANINGS: Final = {
+# The error of httpx for each error of httpcore.
+_HTTPX_ERRORS: Final = {
     getattr(httpcore, name): getattr(httpx, name)
     for name in (
         "ConnectTimeout",
@@ -54,7 +56,7 @@ _MEANINGS: Final = {
 
 
 class SocketClient(httpx.Client):
-    """A plain httpx client over our transport, so that tools which wrap httpx see its requests.
+    """A plain httpx client over our transport. So tools that patch httpx (such as tracers) see its requests.
 
     Args:
         tls: Checks certificates.
@@ -62,13 +64,13 @@ class SocketClient(httpx.Client):
         proxy: The proxy for all requests, if there is one.
 
     Raises:
-        ImportError: the proxy is a SOCKS proxy, and httpx's extra for those is not installed.
+        ImportError: the proxy is a SOCKS proxy, and httpx's extra for SOCKS is not installed.
     """
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits, proxy: Proxy | None) -> None:
         self._sockets = SocketTransport(tls, limits, proxy)
         super().__init__(transport=self._sockets, **bare_options())
-        # Each request brings its own, and httpx takes a while to replace one.
+        # Each request sets these itself. To replace a default of httpx takes longer than to set a new header.
         del self.headers["Accept"], self.headers["Accept-Encoding"], self.headers["User-Agent"]
 
     def abandon(self) -> None:
@@ -86,10 +88,11 @@ class SocketTransport(httpx.BaseTransport):
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits, proxy: Proxy | None) -> None:
         self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
-        # A request comes after the TLS of its proxy, if there is one, and after the TLS of its server.
+        # The number of TLS layers below a request: one of its proxy if that uses https, and one of its server (added in
+        # `handle_request`). Only bytes above all layers belong to the request.
         self._layers = int(proxy is not None and proxy.shown.startswith("https:"))
         if proxy is not None and proxy.shown.startswith("socks"):
-            # It is an extra of httpx. httpcore would only find out with the first request that it is not installed.
+            # It is an optional dependency of httpx. Without this import, the first request would fail.
             import_module("socksio")
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
@@ -107,7 +110,7 @@ class SocketTransport(httpx.BaseTransport):
         )
 
     def let_go(self) -> None:
-        """In a forked child: close this process's copies of the parent's sockets, without a byte to anybody."""
+        """In a forked child: close the child's copies of the parent's sockets, without sending a byte."""
         for stream in list(self._streams):
             stream.close()
 
@@ -117,7 +120,7 @@ class SocketTransport(httpx.BaseTransport):
         mocked = httpx.HTTPTransport.handle_request
         exchange.is_ours = mocked.__qualname__ == "HTTPTransport.handle_request"
         if not exchange.is_ours:
-            # A tool that intercepts the requests of tests (pytest-httpx) has put its own function there.
+            # A test tool such as pytest-httpx has replaced this function to intercept requests. Its function is called.
             return mocked(httpx.HTTPTransport(), request)
         current().layer = self._layers + (request.url.scheme == "https")
         try:
@@ -138,10 +141,11 @@ class SocketTransport(httpx.BaseTransport):
                 )
         except BaseException as error:
             if exchange.sent or _was_writing(error):
-                # The key is a part of what was written. A signal may have come just then.
+                # The local variables of these frames contain the key. `sent` alone does not show it: a signal may have
+                # come just before it was set.
                 forget_variables(error)
             raise
-        # httpx logs the server's own words for the status, and the key may be in them.
+        # httpx logs this text from the server, and it may contain the key.
         answer.extensions.pop("reason_phrase", None)
         return httpx.Response(
             answer.status,
@@ -162,14 +166,17 @@ def _was_writing(error: BaseException) -> bool:
 
 @contextmanager
 def _as_httpx_errors() -> Iterator[None]:
+    """Raise errors of httpcore as errors of httpx."""
     try:
         yield
-    except tuple(_MEANINGS) as error:
-        meaning = next(meaning for kind, meaning in _MEANINGS.items() if isinstance(error, kind))
+    except tuple(_HTTPX_ERRORS) as error:
+        meaning = next(meaning for kind, meaning in _HTTPX_ERRORS.items() if isinstance(error, kind))
         raise meaning(str(error)) from error
 
 
 class _Body(httpx.SyncByteStream):
+    """The body of a response. Errors while it is read are errors of httpx."""
+
     def __init__(self, answer: httpcore.Response) -> None:
         self._answer = answer
 
@@ -182,6 +189,8 @@ class _Body(httpx.SyncByteStream):
 
 
 class _Backend(httpcore.NetworkBackend):
+    """Opens connections within the deadline of the current operation."""
+
     def __init__(self, streams: weakref.WeakSet[_Stream]) -> None:
         self._streams = streams
         self._inner = httpcore.SyncBackend()
@@ -196,7 +205,8 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         guard.check(host)
         options = None if socket_options is None else list(socket_options)
-        # Each address gets its share of the time. The system would give each of them the whole time, one after another.
+        # Each address gets a share of the time that is left. The standard library would give each of them the whole
+        # time, one after another.
         *others, last = _addresses(host, port)
         for number, address in enumerate(others):
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -212,7 +222,7 @@ class _Backend(httpcore.NetworkBackend):
         try:
             made = self._inner.connect_tcp(address, port, part, local_address, options)
         except BaseException as error:
-            # The standard library closes its socket if it cannot connect, but not if a signal ends it.
+            # The standard library closes its socket after an `OSError`, but not after another exception (of a signal).
             for frame, _ in traceback.walk_tb(error.__traceback__):
                 if isinstance(left_open := frame.f_locals.get("sock"), socket.socket):
                     left_open.close()
@@ -230,6 +240,8 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _Stream(httpcore.NetworkStream):
+    """One connection, or one TLS layer on it. Each read and write may take only the rest of the call's time."""
+
     def __init__(self, inner: httpcore.NetworkStream, streams: weakref.WeakSet[_Stream], layer: int = 0) -> None:
         self._inner = inner
         self._streams = streams
@@ -253,7 +265,7 @@ class _Stream(httpcore.NetworkStream):
                 for start in range(0, len(buffer), _PIECE):
                     self._inner.write(buffer[start : start + _PIECE], operation.left(timeout, httpcore.WriteTimeout))
         finally:
-            # The key is in it, and a traceback with local variables would show it.
+            # It contains the key. A traceback with local variables would show it.
             buffer = b""
 
     def close(self) -> None:

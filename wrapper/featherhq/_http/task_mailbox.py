@@ -1,4 +1,4 @@
-"""The mailbox of a conversation for tasks, and its background jobs, each in a task of its own."""
+"""The mailbox of a conversation of an `AsyncFeather`, and its background jobs. Each job has a task of its own."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class TaskMailbox:
-    """What has happened in a conversation, in order, and the jobs that tell of it.
+    """The notices of a conversation, in order, and the jobs that post them.
 
     Args:
         runner: The runner of the conversation.
         thread_id: The id of the conversation's thread.
 
     Attributes:
-        thread_id: As above.
+        thread_id: The id of the conversation's thread.
     """
 
     def __init__(self, runner: TaskRunner, thread_id: str) -> None:
@@ -47,7 +47,7 @@ class TaskMailbox:
         await self.aclose(Closed())
 
     async def post(self, notice: Notice, job: Job | None = None) -> None:
-        """Put a notice in. A chunk waits for room. A notice of a job that was ended is dropped."""
+        """Put a notice in. A chunk waits until there is room. If its job was ended, the notice is dropped."""
         while isinstance(notice, Chunk) and self._unread >= READ_AHEAD:
             self._has_room.clear()
             await self._has_room.wait()
@@ -60,7 +60,8 @@ class TaskMailbox:
     async def receive(self, seconds: float) -> Notice | None:
         """As `Receive`."""
         if self._has_more:
-            # Other tasks run in between. A task that is cancelled here has taken nothing out.
+            # Without this, a loop over many notices would not let other tasks run. The wait comes before a notice is
+            # taken out, so a cancellation loses no notice.
             await asyncio.sleep(0)
         if not self._notices and self._closed is None:
             if seconds > 0:
@@ -69,7 +70,7 @@ class TaskMailbox:
                     async with asyncio.timeout(None if seconds == math.inf else seconds):
                         await self._changed.wait()
             else:
-                # Let the tasks that read streams take in what has come by now.
+                # Let the tasks that read streams run, so that they can post bytes that have already arrived.
                 await asyncio.sleep(0)
         if not self._notices:
             return self._closed
@@ -80,7 +81,7 @@ class TaskMailbox:
         return notice
 
     async def start(self, name: str, flow: Flow[Any]) -> None:
-        """As `Start`. It does not wait, so a cancelled task has either done it or has not begun it."""
+        """As `Start`. It does not wait, so a cancellation of the calling task cannot interrupt it."""
         before = self._let_go(name)
         if before is not None:
             before.abandon()
@@ -96,14 +97,14 @@ class TaskMailbox:
             await job.aend()
 
     def abandon(self) -> None:
-        """End all jobs without waiting for them, because nobody holds the conversation any more."""
+        """End all jobs without waiting for them, because there is no more reference to the conversation."""
         self._closed = self._closed or Closed()
         self._runner.forget(self)
         for job in self._jobs.values():
             job.abandon()
 
     async def aclose(self, closed: Closed) -> None:
-        """End all jobs. Whoever receives gets the notices that are there, and then `closed`."""
+        """End all jobs. A caller of `receive` still gets the notices that are there, and then `closed`."""
         self._closed = self._closed or closed
         self._changed.set()
         self._runner.forget(self)
@@ -115,6 +116,7 @@ class TaskMailbox:
             await job.aend()
 
     def _let_go(self, name: str) -> Job | None:
+        """Remove a job and its notices, and mark it as ended. Returns the job if there is one."""
         job = self._jobs.pop(name, None)
         if job is not None:
             job.ended = True
@@ -128,7 +130,7 @@ class Job:
 
     Attributes:
         ended: Whether it was ended, so that its notices are dropped.
-        response: The open stream.
+        response: The open stream, if there is one.
     """
 
     def __init__(self, runner: TaskRunner, mailbox: TaskMailbox, name: str, flow: Flow[Any]) -> None:
@@ -143,14 +145,14 @@ class Job:
         try:
             await asyncio.wait([self._task])
         finally:
-            # Also if this task is cancelled meanwhile, or if the other task had not begun.
+            # The stream is closed even if this task is cancelled, or if the job's task was cancelled before it began.
             if self.response is not None:
                 await self.response.aclose()
 
     def abandon(self) -> None:
         """End the task, from any thread, without waiting."""
         self.ended = True
-        with suppress(RuntimeError):  # the loop has ended, and the task with it
+        with suppress(RuntimeError):  # the event loop is closed, so the task has ended too
             self._loop.call_soon_threadsafe(self._task.cancel)
 
 
@@ -170,7 +172,8 @@ async def _run(job: Job, runner: TaskRunner, mailbox: TaskMailbox, name: str, fl
             for chunk in unpacker.feed(raw):
                 await mailbox.post(Chunk(name, chunk, time.monotonic()), job)
                 if job.ended:
-                    # There may be much more in it and nothing to wait for, so a cancellation would not take effect.
+                    # The rest of the stream may already be in memory. Then this loop never waits, and a cancellation
+                    # would not end it.
                     return
     except Exception as error:  # noqa: BLE001 - it must not end the task with a traceback
         why = reason(error)

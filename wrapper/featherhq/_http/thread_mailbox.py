@@ -1,4 +1,4 @@
-"""The mailbox of a conversation for threads, and its background jobs, each in a thread of its own."""
+"""The mailbox of a conversation of a `Feather`, and its background jobs. Each job has a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from featherhq._core.effects import Flow, Notice
     from featherhq._http.thread_runner import ThreadRunner
 
-# Seconds: the longest wait that the threading module can do.
+# Seconds. A wait is never longer, because the threading module refuses very long waits.
 _LONGEST_WAIT: Final = 86_400.0
-# Seconds that a thread may take to end. It may be looking up a host name, and cannot be interrupted then.
+# Seconds to wait for a thread to end. While a thread looks up a host name, it cannot be interrupted.
 _LONGEST_JOIN: Final = 1.0
 
 
 class ThreadMailbox:
-    """What has happened in a conversation, in order, and the jobs that tell of it.
+    """The notices of a conversation, in order, and the jobs that post them.
 
     Args:
         runner: The runner of the conversation.
         thread_id: The id of the conversation's thread.
 
     Attributes:
-        thread_id: As above.
+        thread_id: The id of the conversation's thread.
     """
 
     def __init__(self, runner: ThreadRunner, thread_id: str) -> None:
@@ -48,7 +48,7 @@ class ThreadMailbox:
         _forks.renew(self)
 
     def forked(self) -> None:
-        """As `Forkable.forked`: the jobs go on in the parent, and must not be ended from here."""
+        """As `Forkable.forked`: the jobs go on in the parent, and the child must not end them."""
         self._changed = Condition()
         self._jobs = {}
         self._notices, self._unread = deque(), 0
@@ -61,7 +61,7 @@ class ThreadMailbox:
         self.close(Closed())
 
     def post(self, notice: Notice, job: Job | None = None) -> None:
-        """Put a notice in. A chunk waits for room. A notice of a job that was ended is dropped."""
+        """Put a notice in. A chunk waits until there is room. If its job was ended, the notice is dropped."""
         with self._changed:
             if isinstance(notice, Chunk):
                 self._changed.wait_for(lambda: self._unread < READ_AHEAD or job is None or job.ended)
@@ -104,7 +104,7 @@ class ThreadMailbox:
             job.end()
 
     def close(self, closed: Closed) -> None:
-        """End all jobs. Whoever receives gets the notices that are there, and then `closed`."""
+        """End all jobs. A caller of `receive` still gets the notices that are there, and then `closed`."""
         with self._changed:
             self._closed = self._closed or closed
             jobs = list(self._jobs.values())
@@ -112,6 +112,7 @@ class ThreadMailbox:
             for job in jobs:
                 job.ended = True
             self._changed.notify_all()
+        # All jobs are interrupted first, and then awaited, so that the waits do not add up.
         for job in jobs:
             job.interrupt.set()
         self._runner.forget(self)
@@ -119,10 +120,11 @@ class ThreadMailbox:
             job.end()
 
     def abandon(self) -> None:
-        """End all jobs, because nobody holds the conversation any more."""
+        """End all jobs, because there is no more reference to the conversation."""
         self.close(Closed())
 
     def _let_go(self, name: str) -> Job | None:
+        """Remove a job and its notices, and mark it as ended. Returns the job if there is one."""
         with self._changed:
             job = self._jobs.pop(name, None)
             if job is not None:
@@ -137,8 +139,8 @@ class Job:
 
     Attributes:
         ended: Whether it was ended, so that its notices are dropped.
-        response: The open stream.
-        interrupt: Ends what it waits for.
+        response: The open stream, if there is one.
+        interrupt: Interrupts its thread while that waits for a socket.
     """
 
     def __init__(self, runner: ThreadRunner, mailbox: ThreadMailbox, name: str, flow: Flow[Any]) -> None:
@@ -152,10 +154,14 @@ class Job:
         self._thread = Thread(target=self._run, name="featherhq-stream", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def end(self) -> None:
-        """End the thread, and wait for it if possible. With an `http_client=` it may go on until its next byte."""
+        """End the thread, and wait for it if possible.
+
+        With an `http_client=` the thread may go on until the server sends the next byte.
+        """
         self.interrupt.set()
         if _wake(self.response) or self._runner.owns_sockets:
             with suppress(RuntimeError):  # a signal interrupted its start, so it may not run yet
@@ -188,7 +194,8 @@ def _wake(response: httpx.Response | None) -> bool:
     """End the wait of a thread that reads a stream.
 
     Returns:
-        Whether that can be done. It cannot with an `http_client=` of another kind, or on a shared connection (HTTP/2).
+        Whether that was possible. It is impossible on a shared connection (HTTP/2), and with some kinds of
+        `http_client=`.
     """
     connection = None if response is None else response.extensions.get("network_stream")
     if response is None or connection is None or not response.http_version.startswith("HTTP/1"):

@@ -1,6 +1,6 @@
-"""What can be done with a thread, each as a flow. The generated code makes the request; the response is read here.
+"""The operations on a thread, each as a flow. Generated code makes the request, and this module reads the response.
 
-Generated code is imported when it is first needed.
+Generated code is imported when it is first needed, so that the import of this package is fast.
 """
 
 from __future__ import annotations
@@ -32,16 +32,22 @@ if TYPE_CHECKING:
     from featherhq._core.responses import Response
     from featherhq._settings import Settings
 
-# To open a stream may take this part of the client's timeout, after the rate limit has let the request through.
+# The opening of a stream may take this part of the client's timeout, after the rate limit has let the request through.
 _OPENING_PART: Final = 0.95
 
 LASTING: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, ConfigurationError, UsageError)
-"""Errors that another scan would meet again."""
+"""Errors after which another scan would fail in the same way."""
 
 
 @frozen
 class Page:
-    """A page of the list of messages, in the server's order."""
+    """A page of the list of messages.
+
+    Attributes:
+        messages: Its messages, in the server's order.
+        next_cursor: The cursor of the next page, or `None` on the last page.
+        response: The response that it was read from.
+    """
 
     messages: list[Message]
     next_cursor: str | None
@@ -50,7 +56,14 @@ class Page:
 
 @frozen
 class Listing:
-    """What to list of a thread. Checked once for all its pages."""
+    """Which messages of a thread to list. The arguments are checked once, and not for each page.
+
+    Attributes:
+        thread_id: The thread's id.
+        direction: Only messages of this direction, or `None` for all.
+        status: Only messages of this status, or `None` for all.
+        page_size: The most messages of a page.
+    """
 
     thread_id: str
     direction: str | None = None
@@ -134,7 +147,7 @@ def list_messages(
 
 
 def next_messages(settings: Settings, listing: Listing, history: History) -> Flow[list[Message]]:
-    """The next messages of a whole history, from as many pages as needed; none if it is over.
+    """The next messages of a whole history, from as many pages as needed. Returns none if the history is over.
 
     Each page has the client's timeout. Pages that bring nothing new share one timeout.
 
@@ -158,7 +171,7 @@ def next_messages(settings: Settings, listing: Listing, history: History) -> Flo
 
 
 def scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
-    """As `list_messages`, once and in the background. It may wait in the queue of the rate limit for any time."""
+    """As `list_messages`, but without retries, for a background job. It may wait any time for a slot."""
     request = _list_request(listing, cursor)
     retry = Retry("GET", settings.base_url + request["url"], 0, Deadline(math.inf), settings.random)
     retry.seconds = POLICY.longest_attempt
@@ -193,7 +206,7 @@ def _page(settings: Settings, response: Response, listing: Listing) -> Page:
 
 
 def _read_page(response: Response) -> Page | str:
-    """A page, or what is wrong with it."""
+    """The page in a response, or a text that says what is wrong with it."""
     thread = _inside(response, "thread")
     listed = thread.get("messages")
     if not isinstance(listed, list):
@@ -206,7 +219,7 @@ def _read_page(response: Response) -> Page | str:
     following = read_id(cursor)
     if following is None and isinstance(cursor, str) and cursor:
         return "an invalid cursor: too long, or not printable"
-    # Errors show only the beginning of it, and all of it may be much.
+    # An error shows only the beginning of the body, and a page keeps its response. So the rest is released.
     response.content = response.content[:SHOWN]
     return Page(cast("list[Message]", messages), following, response)
 
@@ -214,14 +227,15 @@ def _read_page(response: Response) -> Page | str:
 def open_stream(
     settings: Settings, thread_id: str, urgency: Urgency, max_retries: int, seconds: float | None = None
 ) -> Flow[Response | Stop]:
-    """Open the event stream.
+    """Open the event stream of a thread.
 
     Args:
-        settings: The client's.
+        settings: The client's settings.
         thread_id: The thread's id.
         urgency: How urgent it is.
         max_retries: Attempts after the first.
-        seconds: How long it may take after the rate limit has let it through. Default: a little less than a call.
+        seconds: How long it may take after the rate limit has let it through. The default is a little less than the
+            client's timeout.
     """
     from featherhq_api.api.threads import stream_messages as api
 
@@ -269,11 +283,14 @@ def _inside(response: Response, name: str) -> dict[str, Any]:
 
 
 def _object_in(data: object, name: str) -> dict[str, Any] | None:
-    # A function of its own, so that no local variable holds the server's data where an error is raised.
+    # A separate function, so that no local variable holds the server's data in the frame that raises an error.
     inner = data.get(name) if isinstance(data, dict) else None
     return inner if isinstance(inner, dict) else None
 
 
 def in_path(thread_id: str) -> UUID:
-    # The generated code wants a UUID and makes a string from it. Ids that Feather gave us are used as they are.
+    """A thread's id for generated code, which expects a UUID and only makes a string from it.
+
+    So ids from Feather are passed without a change, even if they are not UUIDs.
+    """
     return cast("UUID", thread_id)

@@ -1,9 +1,14 @@
-"""What a client knows of the messages it has sent: enough to recognise one whose answer was lost in a thread's history.
+"""The send ledger: what a client knows about the messages that it sends.
 
-The API has no idempotency key, so a message is recognised by its thread, its text, its direction and its time on
-the server's clock. Equal texts are told apart by counting: a message that had an answer, that was found by
-another call, or that was listed before a call began, cannot be that call's. That a message is *absent* is said only
-where nothing in the list is unexplained: servers alter texts, and clocks disagree. Pure but for its lock.
+If the response to a message was lost, the client looks for the message in the thread's history. The API has no
+idempotency key. So a message is recognised by its thread, its text, its direction, and its time on the server's clock.
+
+Several calls may send the same text. A message in the list cannot belong to a call if its response has come to another
+call, if another call has found it, or if it was listed before the call began. The messages that remain are assigned by
+counting.
+
+A message counts as *absent* only if every message in the list is explained. Servers may alter texts, and clocks may
+differ, so an unexplained message may be the one that was sent. Pure except for its lock.
 """
 
 from __future__ import annotations
@@ -24,37 +29,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 CLOCK_SLACK: Final = 2.0
-"""Seconds by which clocks within the server may differ, and by which a time cut to whole seconds falls short."""
+"""Seconds. The clocks of the server's machines may differ by this, and times may be cut to whole seconds."""
 
-NEARLY: Final = 600.0
-"""Seconds below the floor within which an equal text, that nobody has claimed, may be the message all the same."""
+UNSURE_WITHIN: Final = 600.0
+"""Seconds. If an equal text that belongs to no call is older than the floor by less than this, the result is unsure."""
 
-# What is older than this, in seconds, lies before any time at which a call that is begun now could match it.
+# Seconds. What became known so long before the oldest open call began is too old to match that call.
 _REMEMBERED: Final = 30.0
-# More than a client can send within the slack. Whoever is so fast need not remember the rest: what is not known any
-# more is told apart by its time, or, where the list tells none, leaves a call unsure.
+# Messages. A client cannot send so many within the slack. If an older one is forgotten, its time still shows that it is
+# too old. If the list shows no times, the result is unsure.
 _MOST_REMEMBERED: Final = 8_000
 
 
 class Match(Enum):
-    """What a list says of a message of unknown outcome that is not found in it."""
+    """What a list shows about a message that was not found in it."""
 
     ABSENT = auto()
+    """The message is not in the list."""
     UNSURE = auto()
+    """A message in the list may be this one, or the list may not show all messages yet."""
 
 
 @define(eq=False)
 class Sending:
-    """A message under way.
+    """A message that a call is sending now.
 
     Attributes:
-        thread_id: Its thread.
+        thread_id: The id of its thread.
         text: Its text, in the form in which texts are compared.
-        began: When its sending began, in seconds of the monotonic clock.
-        floor: The server's time then, in seconds since 1970, less some slack: what is older is not this message.
-            `None` before the server has told its time. It stays as it is, whatever becomes of clocks later.
-        waiting: Whether an answer to it may still come.
-        finished: Whether the server is known to be done with it.
+        began: When the call began, in seconds of the monotonic clock.
+        floor: The server's time when the call began, in seconds since 1970, minus a slack. An older message is not this
+            one. `None` while the server's time is not known. Later changes of the clocks do not change it.
+        waiting: Whether its response may still come.
+        finished: Whether the server is done with it, as far as is known.
     """
 
     thread_id: str
@@ -66,10 +73,15 @@ class Sending:
 
 
 @define(eq=False, weakref_slot=False)
-class _Known:
-    """A message that was confirmed, found or listed: since when, whether a call has sent it, and that call's floor.
+class _KnownMessage:
+    """A message that was confirmed, found or listed. There may be thousands of these, so they are kept small.
 
-    There may be many thousands of these, so that every byte counts.
+    Attributes:
+        thread_id: The id of its thread.
+        message_id: Its id.
+        since: When it became known, in seconds of the monotonic clock.
+        is_own: Whether a call of this client has sent it.
+        floor: The floor of that call.
     """
 
     thread_id: str
@@ -80,40 +92,46 @@ class _Known:
 
 
 class SendLedger:
-    """Shared by all calls of a client and its views.
+    """The messages that a client sends and has seen. All calls of the client and of its views share it.
 
     Attributes:
-        offset: What to add to the monotonic clock for the server's time in seconds since 1970, at the least: a date
-            is cut to whole seconds, and was on its way for a while. `None` before the server has told its time.
-        longest_lag: How many seconds after it was confirmed a message was first seen in a list, where an earlier list
-            had lacked it; the longest of these.
+        offset: The server's time in seconds since 1970, minus the monotonic clock. `None` if it is not known. It is a
+            lower bound: a `Date` header is cut to whole seconds, and is a little old when it arrives.
+        longest_lag: The longest lag of a list, in seconds: from the response to a message until a list first showed it,
+            if an earlier list did not show it.
     """
 
     def __init__(self) -> None:
         self.offset: float | None = None
         self.longest_lag = 0.0
         self._lock = Lock()
-        # Ids of confirmed messages that a list did not show yet.
-        self._lacking: set[str] = set()
-        # Those under way, in the order in which they began.
+        # Ids of our own messages that the last list of their thread did not show.
+        self._unlisted: set[str] = set()
+        # The messages that are being sent, in the order in which their calls began.
         self._open: dict[Sending, None] = {}
-        self._known: dict[str, dict[str, _Known]] = {}
-        # The same once more, in the order in which it came to be known, for forgetting it.
-        self._by_age: deque[_Known] = deque()
+        self._known: dict[str, dict[str, _KnownMessage]] = {}
+        # The same messages, in the order in which they became known, so that the oldest can be forgotten.
+        self._by_age: deque[_KnownMessage] = deque()
         _forks.renew(self)
 
     def forked(self) -> None:
-        """As `Forkable.forked`: what is under way, is so in the parent."""
+        """As `Forkable.forked`: the messages that are being sent belong to calls of the parent."""
         self._lock = Lock()
         self._open.clear()
 
     def heard_time(self, date: float | None, now: float) -> None:
-        """Take in the date of an answer that has just come."""
+        """Take in the time of the server from a response that has just come.
+
+        Args:
+            date: The header `Date`, in seconds since 1970, or `None` if there is none.
+            now: The time now, in seconds of the monotonic clock.
+        """
         if date is None:
             return
         with self._lock:
             least = date - now
-            # The highest is the nearest to the truth, but for a server whose clock was set back.
+            # Each value is a lower bound, so the highest is the best. A much lower one means that the server's clock
+            # was set back.
             if self.offset is None or least > self.offset or least < self.offset - CLOCK_SLACK:
                 self.offset = least
             for sending in self._open:
@@ -122,7 +140,7 @@ class SendLedger:
 
     @contextmanager
     def sending(self, thread_id: str, text: str, now: float) -> Iterator[Sending]:
-        """A message is under way within the block."""
+        """Note a message as being sent while the block runs."""
         begun = Sending(thread_id, _comparable(text), now, self.floor(now))
         with self._lock:
             self._open[begun] = None
@@ -133,19 +151,19 @@ class SendLedger:
                 self._open.pop(begun, None)
 
     def confirm(self, sending: Sending, message_id: str, now: float) -> None:
-        """A message is this call's: its answer came."""
+        """The response to a message has come, so the message with this id belongs to this call."""
         with self._lock:
-            self._learn(_Known(sending.thread_id, message_id, now, is_own=True, floor=sending.floor))
+            self._learn(_KnownMessage(sending.thread_id, message_id, now, is_own=True, floor=sending.floor))
 
     def saw(self, thread_id: str, messages: Iterable[Message], now: float) -> None:
-        """Messages were listed or streamed: no call that begins from now on can have sent one of them."""
+        """Messages were listed or streamed. A call that begins later cannot have sent one of them."""
         with self._lock:
             for message in messages:
                 if message.id not in self._known.get(thread_id, ()):
-                    self._learn(_Known(thread_id, message.id, now))
+                    self._learn(_KnownMessage(thread_id, message.id, now))
 
     def known(self, thread_id: str) -> dict[str, float]:
-        """The ids of a thread's messages that became known a short time ago, each with when, on the monotonic clock."""
+        """The ids of a thread's recent messages. Each has the time when it became known, on the monotonic clock."""
         with self._lock:
             return {message_id: known.since for message_id, known in self._known.get(thread_id, {}).items()}
 
@@ -154,85 +172,92 @@ class SendLedger:
         return None if self.offset is None else now + self.offset
 
     def floor(self, began: float) -> float | None:
-        """The server's time, in seconds since 1970, before which nothing can belong to what began then."""
+        """The server's time, in seconds since 1970, before which no message can belong to a call that began then."""
         return None if self.offset is None else began + self.offset - CLOCK_SLACK
 
     def find(self, sending: Sending, listed: Sequence[Message], now: float) -> Message | Match:
-        """The message of a call in a history that was just listed.
+        """Look for the message of a call in a list that was just read.
 
         Args:
-            sending: The call's.
-            listed: What was listed, back to `NEARLY` below the call's floor at the least.
-            now: The time on the monotonic clock.
+            sending: The message.
+            listed: The listed messages, oldest first. They must reach back to `UNSURE_WITHIN` before the call's floor.
+            now: The time now, in seconds of the monotonic clock.
 
         Returns:
-            The message, which then is this call's; or why there is none.
+            The listed message, which belongs to this call from now on. If it was not found, what the list shows.
         """
         with self._lock:
             theirs = self._known.get(sending.thread_id, {})
             rivals = [other for other in self._open if other is not sending and other.thread_id == sending.thread_id]
             equals = [other for other in rivals if other.text == sending.text]
+            # A message with the text of another open call may belong to that call.
             explained = {other.text for other in rivals} - {sending.text}
+            # A list that lacks a confirmed message may lack this message too.
             recent, unsure = [], self._note_lag(theirs, listed, now)
             clock_holds = not any(_disagrees(theirs.get(message.id), message) for message in listed)
             for message in listed:
                 known = theirs.get(message.id)
-                mine = known is not None and (known.is_own or known.since < sending.began)
-                if mine or message.direction == OUTBOUND:
+                # It belongs to another call, or was there before this call began.
+                excluded = known is not None and (known.is_own or known.since < sending.began)
+                if excluded or message.direction == OUTBOUND:
                     continue
                 text, age = _comparable(message.text), _age(message, sending.floor)
                 if text == sending.text and age is not None and age <= 0:
                     recent.append(message)
                 elif text == sending.text:
-                    unsure = unsure or age is None or age <= NEARLY or not clock_holds
+                    # It seems to be older than this call. But clocks may be wrong.
+                    unsure = unsure or age is None or age <= UNSURE_WITHIN or not clock_holds
                 elif text not in explained:
-                    # It may be this one, with its text altered by the server.
+                    # It may be this message, if the server has altered its text.
                     unsure = unsure or age is None or age <= 0
-            # Where the server may still be at work on this one, what is there rather belongs to those it is done with.
+            # Other calls may have sent the same text. If the server may still be at work on this message, the first
+            # matches more likely belong to the calls that the server is done with. If the response to another call may
+            # still come, it will show which match belongs to that call. So no match is assigned before that.
             first = 0 if sending.finished else sum(other.finished for other in equals)
             if len(recent) > first and not any(other.waiting for other in equals):
-                self._learn(_Known(sending.thread_id, recent[first].id, now, is_own=True, floor=sending.floor))
+                self._learn(_KnownMessage(sending.thread_id, recent[first].id, now, is_own=True, floor=sending.floor))
                 return recent[first]
             return Match.UNSURE if recent or unsure else Match.ABSENT
 
-    def _note_lag(self, theirs: dict[str, _Known], listed: Sequence[Message], now: float) -> bool:
-        """Whether the list lacks what the server has confirmed: then it may lack another too.
+    def _note_lag(self, theirs: dict[str, _KnownMessage], listed: Sequence[Message], now: float) -> bool:
+        """Whether the list lacks one of our own messages, which the server has accepted.
 
-        What shows up now, and was lacking before, tells by how much it lags.
+        If the list shows a message that an earlier list lacked, that shows how long lists lag.
         """
         ids = {message.id for message in listed}
         lags = False
         for id_, known in theirs.items():
-            if id_ in ids and id_ in self._lacking:
-                self._lacking.discard(id_)
+            if id_ in ids and id_ in self._unlisted:
+                self._unlisted.discard(id_)
                 self.longest_lag = max(self.longest_lag, now - known.since)
             elif id_ not in ids and known.is_own:
-                self._lacking.add(id_)
+                self._unlisted.add(id_)
                 lags = True
         return lags
 
-    def _learn(self, known: _Known) -> None:
+    def _learn(self, known: _KnownMessage) -> None:
+        """Remember a message, and forget messages that are too old to matter to any open call."""
         self._known.setdefault(known.thread_id, {})[known.message_id] = known
         self._by_age.append(known)
         oldest = next((sending.began for sending in self._open), known.since) - _REMEMBERED
         while self._by_age[0].since < oldest or len(self._by_age) > _MOST_REMEMBERED:
             old = self._by_age.popleft()
             messages = self._known.get(old.thread_id, {})
-            # It may have become known once more, as some call's own.
+            # The entry may have been replaced by a newer one, for example when a call found it.
             if messages.get(old.message_id) is old:
                 del messages[old.message_id]
-                self._lacking.discard(old.message_id)
+                self._unlisted.discard(old.message_id)
             if not messages:
                 self._known.pop(old.thread_id, None)
 
 
 def _age(message: Message, floor: float | None) -> float | None:
-    """How many seconds below the floor a message was made; `None` where nobody can tell."""
+    """How many seconds before the floor a message was made, or `None` if one of the times is not known."""
     return None if floor is None or message.created_at is None else floor - message.created_at.timestamp()
 
 
-def _disagrees(known: _Known | None, message: Message) -> bool:
-    """Whether one of our own messages, whose time we know, has another by the server's own clock."""
+def _disagrees(known: _KnownMessage | None, message: Message) -> bool:
+    """Whether one of our own messages seems to be older than its call. Then the times in the list are wrong."""
     if known is None or not known.is_own:
         return False
     age = _age(message, known.floor)
@@ -240,5 +265,5 @@ def _disagrees(known: _Known | None, message: Message) -> bool:
 
 
 def _comparable(text: str) -> str:
-    """A text as it is compared: a server may trim or normalise what it stores."""
+    """A text in the form in which texts are compared, because a server may trim or normalise what it stores."""
     return " ".join(unicodedata.normalize("NFC", text).split())

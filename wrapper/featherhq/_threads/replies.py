@@ -1,4 +1,4 @@
-"""Finding the agent's messages in the events of a stream. Pure."""
+"""Find the agent's messages in the events of a stream. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _ENVELOPES: Final = ("message", "data")
 
 
 def agent_message(event: StreamEvent) -> Message | None:
-    """The agent's message that an event carries, or `None` for anything else.
+    """The agent's message in an event, or `None` if the event has none.
 
-    The vendor's page does not say what an event's data holds, so a message is read bare or in an envelope
-    (`message`, `data`), whatever the event's type, and what is no message is passed over.
+    The vendor's page does not describe the data of an event. So a message is accepted with or without an envelope (an
+    object with the key `message` or `data`), and the type of the event is ignored.
     """
     try:
-        # "surrogatepass", as an event may hold what no other text may, and is read all the same.
+        # With "surrogatepass", an event with half of a surrogate pair can be read too.
         data: Any = read_json(event.data.encode("utf-8", "surrogatepass"))
     except ValueError:
         return None
     candidates = [data]
-    for _ in _ENVELOPES:  # one in the other, at the deepest
+    for _ in _ENVELOPES:  # an envelope may contain another one
         inner = candidates[-1]
         if isinstance(inner, dict):
             candidates += [inner[name] for name in _ENVELOPES if isinstance(inner.get(name), dict)][:1]
     for candidate in candidates:
         message = read_message(candidate)
         if message is not None:
-            # The stream carries nothing but the agent's messages, but for what says that it is not one.
+            # The stream carries the agent's messages, so a message without a direction is assumed to be the agent's.
             return message if message.direction != INBOUND else None
     return None

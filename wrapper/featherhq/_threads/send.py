@@ -1,4 +1,4 @@
-"""A message, sent once.
+"""Send a message once.
 
 The API has no idempotency key. If the response to a message is lost, the client first looks for the message in the
 thread. It sends the message again only if the server is done with the first request and the thread does not show the
@@ -27,7 +27,7 @@ from featherhq._core.responses import Response
 from featherhq._core.retry import POLICY, Outcome, Retry, ServerWork, Stop
 from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
 from featherhq._threads.history import Anchor, HistoryScan
-from featherhq._threads.ledger import NEARLY, Match
+from featherhq._threads.ledger import UNSURE_WITHIN, Match
 from featherhq.errors import (
     BadRequestError,
     DeliveryUnknownError,
@@ -50,13 +50,19 @@ _MAY_BE_CLOSED: Final = (
     "Feather's message says what it did not accept. Nothing was done. The thread may be closed: check "
     "thread.refresh().details."
 )
-# Stands for the id of any thread, to find the path of the operation.
+# A placeholder for the id of a thread. With it, the path of the operation is found in the generated code.
 _ANY_THREAD: Final = "any-thread"
 
 
 @frozen
 class Sent:
-    """A message that was accepted: its receipt, what a conversation needs to know about it, and the response."""
+    """A message that was accepted.
+
+    Attributes:
+        receipt: Its receipt.
+        accepted: A notice for the conversations of its thread.
+        response: The response.
+    """
 
     receipt: SentMessage
     accepted: Accepted
@@ -64,11 +70,11 @@ class Sent:
 
 
 def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Sent]:
-    """Send a user's message, once.
+    """Send a user's message once.
 
     Raises:
-        DeliveryUnknownError: it is unknown whether it has arrived.
-        FeatherError: it has not arrived; `delivered` is `False`.
+        DeliveryUnknownError: it is unknown whether the message has arrived.
+        FeatherError: the message has not arrived; `delivered` is `False`.
     """
     message = _validation.text("text", text)
     with settings.ledger.sending(thread_id, message, settings.clock()) as sending:
@@ -76,12 +82,12 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
 
 
 def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
-    """As `send`, for a request of a generated function. Returns `None` if the request is of another operation.
+    """As `send`, for a request of a generated function. Returns `None` if the request belongs to another operation.
 
     If the response was lost and the message was found, the response is made from what the thread shows.
 
     Args:
-        settings: The client's.
+        settings: The client's settings.
         request: As in `call`.
         deadline: The end of the call.
     """
@@ -113,10 +119,10 @@ def _operation() -> tuple[Callable[..., dict[str, Any]], type[SendMessageBody]]:
 
 
 class _Send:
-    """One message on its way.
+    """The sending of one message, with retries and searches.
 
     Args:
-        settings: The client's.
+        settings: The client's settings.
         sending: Its entry in the ledger.
         text: The message.
         deadline: The end of the call.
@@ -133,7 +139,7 @@ class _Send:
         self._urgency = Urgency(Priority.NOW)
 
     def run(self) -> Flow[Sent]:
-        """Send it."""
+        """Send the message. An exception from outside gets a note if the message may have left."""
         with noting(self._retry.note):
             return (yield from self._run())
 
@@ -151,13 +157,16 @@ class _Send:
                     self._settings.experience.accepted(self._settings.clock() - result.began)
                     began = result.began if unknown_since is None else unknown_since
                     return self._accepted(receipt, began, result)
+                # The status is a success, but the receipt cannot be read. The search may still find the message.
                 result = Stop(receipt, Outcome.UNKNOWN, ServerWork.PROBABLY_DONE, result.began, announced=True)
+            # After an attempt of unknown outcome, a later failure proves nothing about that attempt.
             if unknown_since is None and result.outcome is not Outcome.UNKNOWN:
                 if isinstance(result.error, BadRequestError):
                     raise settled(result.error, _MAY_BE_CLOSED, delivered=False)
                 raise result.error
             unknown_since = result.began if unknown_since is None else unknown_since
             retry.may_have_left = True
+            # Other calls that search for an equal text read these.
             sending.waiting, sending.finished = False, result.work is not ServerWork.PERHAPS
             self._urgency = Urgency(Priority.RECONCILE)
             self._settings.listen(SearchStarted(str(result.error)))
@@ -166,7 +175,8 @@ class _Send:
                 found = SentMessage(search.found.id, sending.thread_id, search.found.status, reconciled=True)
                 return self._accepted(found, unknown_since, _as_answered(search.found, sending.thread_id))
             delay = None
-            # If the status was a success, no second message must be sent, whatever happened to the first.
+            # If the status was a success, the server has probably accepted the message, although the thread does not
+            # show it. So it is not sent again.
             if search.absent and result.outcome is Outcome.UNKNOWN and not result.announced:
                 delay = retry.once_more(self._settings.clock())
             if delay is None:
@@ -182,7 +192,7 @@ class _Send:
         return Sent(receipt, Accepted(receipt.message_id, began, ledger.server_time(began)), response)
 
     def _longest_lag(self) -> float:
-        """Seconds by which a list, or the acceptance of a message, has been late so far."""
+        """The longest lag of a list, or time to accept a message, that this client has seen, in seconds."""
         experience, ledger = self._settings.experience, self._settings.ledger
         return max(experience.longest_lag, ledger.longest_lag, experience.slowest_post)
 
@@ -195,7 +205,7 @@ class _Send:
         while True:
             began = settings.clock()
             result: Message | Match = Match.UNSURE
-            floor = None if sending.floor is None else sending.floor - NEARLY
+            floor = None if sending.floor is None else sending.floor - UNSURE_WITHIN
             scan = HistoryScan(settings.experience, floor=floor, anchor=anchor)
             try:
                 yield from self._scan(scan)
@@ -209,13 +219,14 @@ class _Send:
                 listed, now = scan.listed, settings.clock()
                 result = settings.ledger.find(sending, listed, now)
                 settings.ledger.saw(sending.thread_id, listed, now)
+                # The next scan need not read messages again that are older than this call.
                 anchor = scan.next_anchor([message.id for message in listed if scan.is_old(message)])
                 search = evolve(search, scanned=True, doubt=result is Match.UNSURE)
-                # The list may be long, and the next scan brings as much again.
+                # The list may be long. Its memory is released before the next scan reads as much again.
                 del listed
             if isinstance(result, Message):
                 return evolve(search, found=result)
-            # Computed each time, because this scan may have shown how much lists lag.
+            # It is computed each time, because this scan may have shown a longer lag.
             trusted_from = stop.absence_trusted_from(since, self._longest_lag())
             if result is Match.ABSENT and began >= trusted_from:
                 return evolve(search, absent=True)
@@ -223,6 +234,7 @@ class _Send:
             left = deadline.remaining(now)
             if left <= POLICY.last_search:
                 return search
+            # If possible, the next scan begins exactly when the absence of the message can be trusted.
             until_trusted = trusted_from - now if now < trusted_from else math.inf
             pause = next(pauses, POLICY.longest_search_pause)
             yield from Sleep(min(pause, until_trusted, left - POLICY.last_search))
@@ -230,12 +242,14 @@ class _Send:
     def _scan(self, scan: HistoryScan) -> Flow[None]:
         """Read pages until a scan has seen enough."""
         settings = self._settings
+        # A scan gets only a part of the time, so that time is left for another scan.
         until = self._deadline.share(settings.clock(), POLICY.search_share)
         listing = Listing(self._sending.thread_id, INBOUND)
         while True:
             try:
                 page = yield from list_messages(settings, listing, scan.cursor, until, Urgency(Priority.RECONCILE))
             except (BadRequestError, NotFoundError):
+                # The server may have refused the cursor, because the message of that id is gone.
                 if not scan.may_begin_again:
                     raise
                 scan.refused()
@@ -284,9 +298,9 @@ class _Search:
 
     Attributes:
         found: The message, if it was found.
-        absent: Whether it is proven that it is not there.
+        absent: Whether it is proven that the message is not in the thread.
         scanned: Whether a scan succeeded.
-        doubt: Whether the last of those was unsure.
+        doubt: Whether the result of the last successful scan was unsure.
         error: The error of the last scan that failed.
     """
 
