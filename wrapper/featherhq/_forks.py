@@ -8,7 +8,6 @@ connections of its parent, and must not use them.
 from __future__ import annotations
 
 import os
-import pkgutil
 import weakref
 from importlib import import_module
 from typing import Final, Protocol
@@ -37,6 +36,8 @@ def _before() -> None:
     """
     if not _made:
         return
+    import pkgutil
+
     import_module("featherhq._threads.conversation")
     import_module("featherhq._unset")
     models = import_module("featherhq_api.models")

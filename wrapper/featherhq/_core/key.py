@@ -5,7 +5,6 @@ If Feather refuses a key, the callable is called again.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from featherhq.errors import ConfigurationError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from featherhq._core.effects import Flow
 
@@ -81,6 +81,9 @@ class Key:
 
     def _once(self, run: Callable[[Ask], Future[object]], refused: Secret | None) -> Future[Answer]:
         """The future result of the callable, which is called now, or was called for another call."""
+        # Imported here, because a key that is a string does not need it, and a program starts faster without it.
+        from concurrent.futures import Future
+
         with self._lock:
             if self._asked is not None:
                 return self._asked

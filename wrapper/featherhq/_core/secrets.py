@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from html.entities import codepoint2name
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from featherhq.errors import UncopiableError
@@ -46,19 +46,17 @@ class Redactor:
     """Removes keys from what a server has sent, also if they are escaped there."""
 
     def __init__(self) -> None:
-        self._patterns: deque[re.Pattern[str]] = deque(maxlen=_MOST)
+        # Compiled when they are first needed, because that takes a while, and most programs see no error.
+        self._patterns: deque[Callable[[], re.Pattern[str]]] = deque(maxlen=_MOST)
 
     def add(self, secret: Secret) -> None:
         """Remove this key too from now on."""
-        starts = re.escape(secret.reveal()[0])
-        whole = "".join(map(_ways_to_write, secret.reveal()))
-        # The lookahead makes it fast: it rejects most places of a text by one character.
-        self._patterns.append(re.compile(rf"(?=[{starts}\\%&]){whole}", re.IGNORECASE))
+        self._patterns.append(cache(lambda: _pattern(secret)))
 
     def text(self, text: str) -> str:
         """The text without keys."""
         for pattern in self._patterns:
-            text = pattern.sub(_MASK, text)
+            text = pattern().sub(_MASK, text)
         return text
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -83,8 +81,17 @@ class Redactor:
         return outer[0]
 
 
+def _pattern(secret: Secret) -> re.Pattern[str]:
+    starts = re.escape(secret.reveal()[0])
+    whole = "".join(map(_ways_to_write, secret.reveal()))
+    # The lookahead makes it fast: it rejects most places of a text by one character.
+    return re.compile(rf"(?=[{starts}\\%&]){whole}", re.IGNORECASE)
+
+
 def _ways_to_write(one: str) -> str:
     """A pattern for one character of a key: plain, or escaped as in JSON, in URLs or in HTML."""
+    from html.entities import codepoint2name
+
     code = ord(one)
     name = codepoint2name.get(code)
     # The repetitions are limited, so that a hostile text (for example, only backslashes) does not take long.

@@ -23,11 +23,11 @@ _SYSTEM: Final = "the system's settings"
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """The schemes of proxies, each with its default port."""
 
+# Compiled when they are first needed, because few environments name a proxy.
 _NAME: Final = r"[\w\x80-\U0010ffff-][\w.\x80-\U0010ffff-]*"  # IDNA and DNS check the characters that are not ASCII
-_HOST: Final = re.compile(rf"\[([\w.]*:[\w.:]*(?:%[\w.-]+)?)\]|(\d+(?:\.\d+){{3}})|{_NAME}", re.ASCII)
-_ENTRY: Final = re.compile(
-    rf"(?:\[(?P<address>[^][]+)\]|(?:\*?\.)?(?P<name>{_NAME})|(?P<all>\*))(?P<prefix>/[0-9.]+)?(?::(?P<port>.*))?",
-    re.ASCII,
+_HOST: Final = rf"\[([\w.]*:[\w.:]*(?:%[\w.-]+)?)\]|(\d+(?:\.\d+){{3}})|{_NAME}"
+_ENTRY: Final = (
+    rf"(?:\[(?P<address>[^][]+)\]|(?:\*?\.)?(?P<name>{_NAME})|(?P<all>\*))(?P<prefix>/[0-9.]+)?(?::(?P<port>.*))?"
 )
 _warned: Final[set[str]] = set()
 _warned_lock: Final = Lock()
@@ -118,7 +118,7 @@ def _exception(entry: str) -> _Exception | None:
     # The whole entry is tried first: the end of an IPv6 address without brackets looks like a port.
     if (network := _network(entry)) is not None:
         return network, None
-    found = _ENTRY.fullmatch(entry)
+    found = re.fullmatch(_ENTRY, entry, re.ASCII)
     if found is None or not (found["port"] is None or _is_port(found["port"])):
         return None
     host = found["address"] or found["name"] or found["all"]
@@ -159,7 +159,9 @@ def _proxy(variable: str, value: str) -> Proxy:
         problem = "has a /, ? or # in its credentials"
     elif not host:
         problem = "has no host"
-    elif (found := _HOST.fullmatch(host)) is None or (found.lastindex and _address(host.strip("[]")) is None):
+    elif (found := re.fullmatch(_HOST, host, re.ASCII)) is None or (
+        found.lastindex and _address(host.strip("[]")) is None
+    ):
         problem = "has an invalid host"
     elif port and not _is_port(port):
         problem = "has a port that is not a number from 1 to 65535"
@@ -171,6 +173,11 @@ def _proxy(variable: str, value: str) -> Proxy:
         f"{variable}: expected a proxy such as 'http://proxy:3128', but its value (not shown) {problem}",
         hint="Write an IPv6 address in brackets, and a special character of a password as %XX. Nothing was sent.",
     )
+
+
+def _is_host(text: str) -> bool:
+    found = re.fullmatch(_HOST, text, re.ASCII)
+    return found is not None and not (found.lastindex and _address(text.strip("[]")) is None)
 
 
 def _is_port(text: str) -> bool:
