@@ -19,8 +19,6 @@ from sight import Watch
 key = pytest.fixture(new_key)
 watch = pytest.fixture(watch_for_key)
 serve = pytest.fixture(serve_answers)
-
-
 # In bytes: more than the buffers of a connection hold.
 LARGE = 16 << 20
 
