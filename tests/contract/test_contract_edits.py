@@ -1,4 +1,4 @@
-"""Reports on a change of the contract: a table of edits, and whom each of them breaks."""
+"""Reports on a change of the contract: a table of edits, and the users that each edit breaks."""
 
 from __future__ import annotations
 

@@ -8,12 +8,11 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from raw_server import Peer
 from sight import Watch, renderings
 
 
@@ -27,18 +26,6 @@ def watch_for_key(key: str) -> Iterator[Watch]:
     made = Watch(key)
     yield made
     assert not made.found
-
-
-def serve_answers() -> Iterator[Callable[..., Peer]]:
-    """Start servers of raw bytes, and close them after the test."""
-    with ExitStack() as open_:
-
-        def start(answer: Any) -> Peer:
-            peer = Peer(answer)
-            open_.callback(peer.close)
-            return peer
-
-        yield start
 
 
 def error_of(call: Callable[[], Any]) -> BaseException:

@@ -23,13 +23,14 @@ from key_answers import (
     in_the_reason,
     unauthorized,
 )
-from key_helpers import error_of, look, new_key, serve_answers, watch_for_key
+from key_helpers import error_of, look, new_key, watch_for_key
+from peers import serve_peers
 from raw_server import Peer, json_answer
 from sight import Watch
 
 key = pytest.fixture(new_key)
 watch = pytest.fixture(watch_for_key)
-serve = pytest.fixture(serve_answers)
+serve = pytest.fixture(serve_peers)
 
 
 def ask(client: Any) -> None:

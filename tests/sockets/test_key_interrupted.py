@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from conftest import THREAD_ID, Kind
-from key_helpers import begin_and_wait, error_of, look, new_key, raw, serve_answers, watch_for_key
+from key_helpers import begin_and_wait, error_of, look, new_key, raw, watch_for_key
+from peers import serve_peers
 from raw_server import ANSWER, OK, STREAM, Peer, black_hole, json_answer
 from sight import Watch
 
 key = pytest.fixture(new_key)
 watch = pytest.fixture(watch_for_key)
-serve = pytest.fixture(serve_answers)
+serve = pytest.fixture(serve_peers)
 # In bytes: more than the buffers of a connection hold.
 LARGE = 16 << 20
 

@@ -17,13 +17,14 @@ from featherhq_api.api.threads import get_thread
 from key_answers import (
     ECHOES,
 )
-from key_helpers import error_of, look, new_key, raw, serve_answers, watch_for_key
+from key_helpers import error_of, look, new_key, raw, watch_for_key
+from peers import serve_peers
 from raw_server import Peer, json_answer
 from sight import Watch, every_record, pretty
 
 key = pytest.fixture(new_key)
 watch = pytest.fixture(watch_for_key)
-serve = pytest.fixture(serve_answers)
+serve = pytest.fixture(serve_peers)
 
 
 @pytest.fixture
