@@ -1,4 +1,4 @@
-"""What the tests share: a sandbox, and clients of both kinds that one body can drive."""
+"""Shared parts of the tests: a sandbox, clients of both kinds for the same test, and the watch for the API key."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sight import Watch, every_record
 
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 THREAD_ID = "0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e"
-# What clients and sandboxes use where a test names no key; whatever shows it, fails the test. The sandbox's own tests
-# name its true default.
+# The key of clients and sandboxes when a test gives no other. A test that shows this key fails. The tests of the
+# sandbox use its real default key instead.
 KEY = f"k-{secrets.token_hex(16)}"
 _SANDBOX_DEFAULTS: dict[str, Any] = Sandbox.__init__.__kwdefaults__ or {}
 _SANDBOX_KEY = _SANDBOX_DEFAULTS["api_key"]
 
 
 class Blocking:
-    """An asynchronous object with a synchronous face, so that each test is written once for both kinds."""
+    """A synchronous wrapper of an asynchronous object, so that one test works for both kinds of client."""
 
     def __init__(self, target: Any, runner: asyncio.Runner) -> None:
         self.target = target
@@ -37,49 +37,49 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.target, name)
         if not inspect.isroutine(value):
-            return self._face(value)
+            return self._wrap(value)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._face(value(*args, **kwargs))
+            return self._wrap(value(*args, **kwargs))
 
         return call
 
     def __enter__(self) -> Any:
-        return self._face(self.target.__aenter__())
+        return self._wrap(self.target.__aenter__())
 
     def __exit__(self, *error: object) -> None:
-        self._face(self.target.__aexit__(*error))
+        self._wrap(self.target.__aexit__(*error))
 
     def __iter__(self) -> Iterator[Any]:
-        return Each(aiter(self.target), self._face)
+        return Each(aiter(self.target), self._wrap)
 
-    def _face(self, value: Any) -> Any:
+    def _wrap(self, value: Any) -> Any:
         if inspect.isawaitable(value):
 
             async def wait() -> Any:
                 return await value
 
-            return self._face(self._runner.run(wait()))
+            return self._wrap(self._runner.run(wait()))
         if hasattr(value, "__anext__"):
-            return Each(value, self._face)
+            return Each(value, self._wrap)
         if isinstance(value, AsyncFeather | AsyncThread | AsyncThreads | AsyncConversation):
             return Blocking(value, self._runner)
         return value
 
 
 class Each:
-    """An asynchronous iterator with a synchronous face. As with the ones below it, an error does not end it."""
+    """A synchronous wrapper of an asynchronous iterator. As with the iterator inside, an error does not end it."""
 
     def __init__(self, target: Any, face: Callable[[Any], Any]) -> None:
         self._target = target
-        self._face = face
+        self._wrap = face
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
         try:
-            return self._face(anext(self._target))
+            return self._wrap(anext(self._target))
         except StopAsyncIteration:
             raise StopIteration from None
 
@@ -93,7 +93,7 @@ class Kind:
         self._made: list[Any] = []
 
     def client(self, api_key: Any = KEY, **options: Any) -> Any:
-        """A client, closed with the test; without a rate limit unless one is given."""
+        """Make a client, which is closed after the test. It has no rate limit unless the test gives one."""
         options.setdefault("rate_limit", None)
         if not self.asynchronous:
             self._made.append(Feather(api_key, **options))
@@ -111,7 +111,7 @@ class Kind:
         return self._runner.run(awaitable)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, for tasks too."""
+        """Wait for some seconds, and let tasks run."""
         self._runner.run(asyncio.sleep(seconds))
 
     def close(self) -> None:
@@ -135,25 +135,25 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def connect(kind: Kind, sandbox: Sandbox) -> Callable[..., Any]:
-    """Makes clients of the sandbox."""
+    """A function that makes clients of the sandbox."""
     return lambda **options: kind.client(**{"base_url": sandbox.url, **options})
 
 
 @pytest.fixture
 def thread(connect: Callable[..., Any]) -> Any:
-    """A thread in the sandbox, on a client with short patience."""
+    """A thread in the sandbox. Its client has a short deadline."""
     return connect(timeout=5).threads.create(AGENT_ID)
 
 
 @pytest.fixture
 def dead_url() -> str:
-    """Where nobody listens."""
+    """A URL where no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def count(sandbox: Sandbox, operation: str) -> int:
-    """How many requests of an operation the sandbox saw."""
+    """Return how many requests of an operation the sandbox received."""
     return sum(request.operation == operation for request in sandbox.requests)
 
 
@@ -168,14 +168,14 @@ def _note_error(error: FeatherError, *args: Any, **kwargs: Any) -> None:
         watch.note(error)
 
 
-def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest's signature
+def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest requires this signature
     replaced: Any = FeatherError
     replaced.__init__ = _note_error
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Watch over each test, its fixtures included, whether it shows the key."""
+    """Watch each test and its fixtures, and record where the key is shown."""
     _SANDBOX_DEFAULTS["api_key"] = _SANDBOX_KEY if item.path.stem == "test_sandbox" else KEY
     watch = Watch(KEY)
     _watches.append(watch)
@@ -188,7 +188,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[Any]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """When a test is over, and its clients are closed, fail it where the key was seen."""
+    """Fail a test that showed the key. This happens after its clients are closed."""
     report = yield
     if call.when == "teardown" and _watches:
         watch = _watches[-1]

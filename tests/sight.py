@@ -1,4 +1,4 @@
-"""What tools show of an exception, of an object and of a log: where tests look for what nobody is to see."""
+"""Texts that tools show for exceptions, objects and logs. The tests look for the API key in these texts."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from sentry_sdk.serializer import serialize
 from sentry_sdk.utils import event_from_exception
 
 _TESTS: Final = f"{Path(__file__).parent}/"
-# Enough for whatever a key may stand in.
+# Longer than any text in which a test puts a key.
 _LONG: Final = 100_000
 _WITHOUT_LIMITS: Final[dict[str, Any]] = {
     "locals_max_length": _LONG,
     "locals_max_string": _LONG,
     "locals_hide_dunder": False,
 }
-# Characters on either side of what was found.
+# The number of characters to show on each side of a key.
 _AROUND: Final = 200
 
 
 def renderings(error: BaseException, *, code: bool = False) -> Iterator[str]:
-    """All that a tool could print of an exception, and of those that it hangs together with.
+    """Return each text that a tool could print for an exception and its related exceptions.
 
-    Local variables of tests are left out: what a test holds is no concern of the library's.
+    The local variables of tests are left out, because a test may have the key.
 
     Args:
         error: The exception.
-        code: Whether rich prints the lines of code, too, which takes it long.
+        code: Whether rich also prints the lines of code, which takes a long time.
     """
     without_tests(error)
     for one in chain(error):
@@ -50,7 +50,7 @@ def renderings(error: BaseException, *, code: bool = False) -> Iterator[str]:
 
 
 def from_rich(error: BaseException) -> Iterator[str]:
-    """What rich prints of an exception, with its own limits and without."""
+    """Return what rich prints for an exception, with its own limits and without limits."""
     own: dict[str, Any] = {}
     for limits in (own, _WITHOUT_LIMITS):
         console = Console(file=StringIO(), width=500)
@@ -61,7 +61,7 @@ def from_rich(error: BaseException) -> Iterator[str]:
 
 
 def variables_from_rich(error: BaseException) -> Iterator[str]:
-    """The local variables that rich prints, without the lines of code, which take it long."""
+    """Return the local variables as rich prints them. The lines of code are left out, because they take a long time."""
     extracted = Traceback.extract(type(error), error, error.__traceback__, show_locals=True, **_WITHOUT_LIMITS)
     for frame in (frame for stack in extracted.stacks for frame in stack.frames):
         for name, value in (frame.locals or {}).items():
@@ -69,7 +69,7 @@ def variables_from_rich(error: BaseException) -> Iterator[str]:
 
 
 def from_sentry(error: BaseException) -> Iterator[str]:
-    """What Sentry is sent of an exception, with its own limits and without."""
+    """Return what Sentry receives for an exception, with its own limit and without a limit."""
     for longest in (1024, None):
         options = {"include_local_variables": True, "include_source_context": True, "max_value_length": longest}
         event, _ = event_from_exception(error, {**options, "custom_repr": None})
@@ -77,21 +77,21 @@ def from_sentry(error: BaseException) -> Iterator[str]:
 
 
 def parts(error: BaseException) -> Iterator[str]:
-    """What an exception says of itself, in every form, without its traceback."""
+    """Return the text, the fields and the pickle of an exception, without its traceback."""
     yield f"{error!r} {error} {getattr(error, '__notes__', '')} {error.args} {vars(error)}"
-    # Also of what `repr` masks or leaves out, where it is a field.
+    # `repr` may leave out a field or mask its value, so print all fields too.
     yield pretty(vars(error))
     with suppress(Exception):
         yield pickle.dumps(error).decode("latin-1")
 
 
 def pretty(thing: object) -> str:
-    """An object as rich prints it, down to its last part."""
+    """Return an object as rich prints it, with all its parts."""
     return pretty_repr(thing, max_width=_LONG)
 
 
 def chain(error: BaseException) -> list[BaseException]:
-    """An exception, and all that a traceback prints with it."""
+    """Return an exception and all exceptions that a traceback prints with it."""
     found: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:
@@ -103,7 +103,7 @@ def chain(error: BaseException) -> list[BaseException]:
 
 
 def without_tests(error: BaseException) -> None:
-    """Take the frames of tests out of an exception, and of all that it hangs together with."""
+    """Remove the frames of tests from an exception and its related exceptions."""
     for one in chain(error):
         kept: TracebackType | None = None
         for frame, at, line in reversed(list(_steps(one))):
@@ -120,13 +120,13 @@ def _steps(error: BaseException) -> Iterator[tuple[FrameType, int, int]]:
 
 
 class Watch:
-    """Looks for a key in what one test makes: errors of ours, lines of logs, and what is printed.
+    """Look for a key in the errors of the package, the log lines and the output of one test.
 
     Args:
         key: The key.
 
     Attributes:
-        found: Where it was seen.
+        found: The places where the key was found.
     """
 
     def __init__(self, key: str) -> None:
@@ -135,11 +135,11 @@ class Watch:
         self._errors: list[FeatherError] = []
 
     def note(self, error: FeatherError) -> None:
-        """An error was made. It is held, with its frames, until it is judged."""
+        """Keep a new error, with its frames, until `judge` checks it."""
         self._errors.append(error)
 
     def judge(self) -> None:
-        """Look at all errors, and let go of them."""
+        """Look for the key in all kept errors, and release them."""
         errors, self._errors = self._errors, []
         seen: set[int] = set()
         for number, error in enumerate(errors):
@@ -152,13 +152,15 @@ class Watch:
                     self.look("what rich or Sentry show", told)
 
     def look(self, where: str, told: str) -> None:
-        """Note where the key is seen, and not the key."""
+        """Look for the key in a text. If it is there, record the place, but not the key."""
         before, key, after = told.partition(self._key)
         if key:
             self.found.append(f"{where}: …{before[-_AROUND:]}<THE KEY>{after[:_AROUND].replace(key, '<THE KEY>')}…")
 
     def _variables(self, error: BaseException, seen: set[int]) -> Iterator[str]:
-        """The local variables of an error's frames, each frame once: many errors have passed the same."""
+        """Return the local variables of an error's frames. Each frame is checked once, because many
+        errors share frames.
+        """
         for frame, *_ in _steps(error):
             if id(frame) not in seen:
                 seen.add(id(frame))
@@ -169,7 +171,7 @@ class Watch:
 
 @contextmanager
 def every_record(look: Callable[[str, str], None]) -> Iterator[None]:
-    """Show every line that any logger makes, at any level, to a function; all else happens as the levels say."""
+    """Give each line of any logger, at any level, to a function. The levels still decide which lines are handled."""
     formatter = logging.Formatter("%(name)s %(message)s")
     enabled, handle = logging.Logger.isEnabledFor, logging.Logger.handle
 

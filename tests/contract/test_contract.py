@@ -1,4 +1,4 @@
-"""The contract, its overlay, and what is generated from them."""
+"""The contract, its overlay, and the files that are generated from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEND = "/api/v1/threads/{threadId}/messages"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what generation reads and writes."""
+    """A copy of the files that the generator reads and writes."""
     for name in ("openapi.yaml", "openapi.overlay.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "generated", tmp_path / "generated")
@@ -46,8 +46,10 @@ def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
 
-def test_the_send_operation_is_the_vendors_page_word_for_word() -> None:
-    """Its text stands in openapi.yaml as it stands on the page, and so do server, security and the rest."""
+def test_the_send_operation_equals_the_vendors_page() -> None:
+    """The text of the operation in openapi.yaml is the text of the page. The server, the security and the components
+    are also the same.
+    """
     page = (ROOT / "tests/data/send-a-message.yaml").read_text("utf-8")
     ours = (ROOT / "openapi.yaml").read_text("utf-8")
     operation = page[page.index("    post:\n") : page.index("components:\n")]
@@ -59,8 +61,8 @@ def test_the_send_operation_is_the_vendors_page_word_for_word() -> None:
         assert mine[key] == theirs[key]
 
 
-def test_generated_is_what_the_contract_gives(copy: Path) -> None:
-    """The repository is in order; an edited file, a stray and a missing one are each told."""
+def test_generated_files_match_the_contract(copy: Path) -> None:
+    """The check passes for this repository, and reports each edited, extra or missing file."""
     assert run(copy, "--check").returncode == 0
     package = copy / "generated/featherhq_api"
     edit(package / "client.py", "class Client", "class  Client")
@@ -74,8 +76,8 @@ def test_generated_is_what_the_contract_gives(copy: Path) -> None:
     assert tree(copy) == tree(ROOT)
 
 
-def test_the_same_bytes_anywhere(copy: Path) -> None:
-    """Whatever the hash seed, the folder, the locale and the project's own lint settings."""
+def test_generation_gives_the_same_bytes_everywhere(copy: Path) -> None:
+    """The hash seed, the folder, the locale and the project's lint settings do not change the generated files."""
     shutil.rmtree(copy / "generated")
     (copy / "ruff.toml").write_text("line-length = 40\n[format]\nquote-style = 'single'\n")
     assert run(copy, PYTHONHASHSEED="77", LC_ALL="C", PYTHONUTF8="0").returncode == 0
@@ -83,8 +85,8 @@ def test_the_same_bytes_anywhere(copy: Path) -> None:
     assert not list((copy / "generated").rglob(".ruff_cache"))
 
 
-def test_a_failure_leaves_generated_as_it_was(copy: Path) -> None:
-    """What failed, no traceback, and nothing written."""
+def test_a_failure_changes_no_generated_file(copy: Path) -> None:
+    """A failed run prints its cause without a traceback, and writes nothing."""
     before = tree(copy)
     cases = [
         ("openapi.yaml", f"  {SEND}:", "  /api/v2/messages:", "overlay action 5, line"),
@@ -106,8 +108,8 @@ def test_a_failure_leaves_generated_as_it_was(copy: Path) -> None:
         (copy / name).write_text(good, "utf-8")
 
 
-def test_what_cannot_be_written_leaves_generated_as_it_was(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither where its folder is none, nor where the swap fails half-way."""
+def test_a_write_error_changes_no_generated_file(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This holds when the swap of the folders fails, and when a file is in the place of the folder."""
     made, there = ROOT / "generated/featherhq_api", copy / "generated/featherhq_api"
     before = tree(copy)
     rename = Path.rename
@@ -154,8 +156,8 @@ def test_what_cannot_be_written_leaves_generated_as_it_was(copy: Path, monkeypat
         ("$.servers", "in $ there is no ['servers'] any more (there is 'info', 'paths')"),
     ],
 )
-def test_a_target_that_matches_nothing_is_told_with_its_likely_cause(target: str, cause: str) -> None:
-    """How far it leads, what is missing there, and what there is instead."""
+def test_a_target_without_a_match_is_reported_with_a_cause(target: str, cause: str) -> None:
+    """The error says how far the target leads, what is missing there, and which similar keys exist."""
     document = {"info": {"title": "A"}, "paths": {"/threads/{id}/end": {"post": {"tags": ["A", "B"]}}, "/web": {}}}
     with pytest.raises(ContractError) as caught:
         apply_overlay(document, {"actions": [{"target": target, "description": "Its name.", "update": {}}]})
@@ -164,8 +166,8 @@ def test_a_target_that_matches_nothing_is_told_with_its_likely_cause(target: str
     assert str(caught.value).endswith(f"\n  target: {target}\n  description: Its name.")
 
 
-def test_all_actions_that_match_nothing_are_told_at_once() -> None:
-    """Or passed over, where that is asked for."""
+def test_all_actions_without_a_match_are_reported_together() -> None:
+    """One error reports all these actions. With `unmatched`, they are skipped and collected."""
     actions = [
         {"target": "$.b", "remove": True},
         {"target": "$.a", "update": {"c": 1}},
@@ -178,8 +180,8 @@ def test_all_actions_that_match_nothing_are_told_at_once() -> None:
     assert [told[:17] for told in unmatched] == ["overlay action 1:", "overlay action 3:"]
 
 
-def test_an_operation_without_a_name_gets_a_hint_and_works(copy: Path) -> None:
-    """A warning with the lines to add; generation goes on, and reading it is as tolerant as the rest."""
+def test_an_operation_without_a_name_is_generated_with_a_hint(copy: Path) -> None:
+    """A warning shows the lines to add to the overlay. Generation continues, and the model accepts new enum values."""
     guests = """  /api/v1/threads/{threadId}/guests:
     get:
       tags:
@@ -229,7 +231,7 @@ components:
     ],
 )
 def test_overlay_actions(action: dict[str, Any], result: dict[str, Any]) -> None:
-    """As the Overlay specification has them; the document itself is left alone."""
+    """The actions work as the Overlay specification says, and the original document does not change."""
     document = {"a": {"b": {"c": 1}, "list": [1, 2, 3]}}
     assert apply_overlay(document, {"actions": [action]}) == result
     assert document == {"a": {"b": {"c": 1}, "list": [1, 2, 3]}}
@@ -249,20 +251,24 @@ def test_overlay_actions(action: dict[str, Any], result: dict[str, Any]) -> None
         {"actions": [{"target": "$", "updates": {}}]},
     ],
 )
-def test_overlays_that_cannot_be(overlay: Any) -> None:
-    """A target that matches nothing above all: its rule is about a contract that has changed."""
+def test_invalid_overlays(overlay: Any) -> None:
+    """An invalid overlay raises an error. So does a target that matches nothing, because it means that the contract has
+    changed.
+    """
     with pytest.raises(ContractError):
         apply_overlay({"a": 1}, overlay)
 
 
 def test_yaml_is_read_as_yaml_1_2(tmp_path: Path) -> None:
-    """`on` is a word."""
+    """The value `on` is a string."""
     (tmp_path / "a.yaml").write_text("switch: on")
     assert load_yaml(tmp_path / "a.yaml") == {"switch": "on"}
 
 
-def test_schemas_of_one_title_become_one() -> None:
-    """The union of their properties, with a reference wherever they stood; a contradiction is an error."""
+def test_schemas_with_the_same_title_are_merged() -> None:
+    """The merged schema has all their properties, and a reference replaces each of them. A
+    contradiction raises an error.
+    """
 
     def thing(**properties: Any) -> dict[str, Any]:
         return {"type": "object", "title": "Thing", "properties": properties}
@@ -288,8 +294,8 @@ def test_schemas_of_one_title_become_one() -> None:
         {"status": "NEW", "x": 1},
     ],
 )
-def test_generated_models_read_whatever_stands_in_an_object(body: dict[str, Any]) -> None:
-    """Nulls, missing and new fields, new values of enums, wrong types: nothing raises."""
+def test_generated_models_accept_any_object(body: dict[str, Any]) -> None:
+    """Nulls, missing and new fields, new enum values and wrong types raise no error."""
     for model in (ThreadResponse, ListMessagesResponse, SendMessageResponse):
         read: Any = model.from_dict(body)
         assert type(read) is model

@@ -1,4 +1,4 @@
-"""What is said of a change of the contract: a table of edits, each alone, and what it breaks."""
+"""Reports on a change of the contract: a table of edits, and the users that each edit breaks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from documents import ContractError, load_yaml, plain
 from judge import Group, next_version
 
 ROOT = Path(__file__).parent.parent.parent
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with a commit, and needs git")
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the comparison with a commit needs git")
 THREAD = "/api/v1/threads/{threadId}"
 SEND = f"{THREAD}/messages"
 Document = dict[str, Any]
@@ -33,7 +33,7 @@ def answered(document: Document, path: str = SEND, method: str = "post") -> Any:
 
 
 def listed(document: Document) -> Any:
-    """A message in a list."""
+    """The properties of a message in a list."""
     return answered(document, SEND, "get")["properties"]["thread"]["properties"]["messages"]["items"]["properties"]
 
 
@@ -41,7 +41,7 @@ def parameter(document: Document, name: str) -> Any:
     return next(one for one in document["paths"][SEND]["get"]["parameters"] if one["name"] == name)
 
 
-# The edits. Each takes the whole document.
+# The edits. Each function changes the whole document.
 
 
 def required_in_a_request(document: Document) -> None:
@@ -124,7 +124,9 @@ def another_operation(document: Document) -> None:
 
 @frozen
 class Edit:
-    """A row of the table: an edit, whom it breaks, by whose word, and the version that follows 0.1.0 and 1.0.0."""
+    """A row of the table: an edit, the group that it affects, the expected text of the report, and the versions that
+    follow 0.1.0 and 1.0.0.
+    """
 
     edit: Callable[[Document], None]
     group: Group
@@ -165,13 +167,13 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with all that is compared, committed."""
+    """A git repository with a commit of all files that are compared."""
     folder = tmp_path_factory.mktemp("repository")
     for name in ("openapi.yaml", "openapi.overlay.yaml"):
         shutil.copy(ROOT / name, folder)
     for name in ("generated", "wrapper"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    # The tests are told at this version, whatever has been released since.
+    # The tests expect this version, whatever the current version is.
     (folder / "wrapper/featherhq/_version.py").write_text('__version__ = "0.1.0"\n')
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
@@ -181,15 +183,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def contract(repository: Path) -> Iterator[Path]:
-    """The contract in it, as it was after the test."""
+    """The contract of the repository. The test's changes to it are undone afterwards."""
     path = repository / "openapi.yaml"
     before = path.read_bytes()
     yield path
     path.write_bytes(before)
 
 
-def test_each_edit_is_told_right(repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In its group, with its reason and its version; and where it breaks nobody, nothing is said to break."""
+def test_each_edit_is_reported_correctly(repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report names the edit in the right group, with its reason and its version. A harmless edit is not reported as
+    breaking.
+    """
     document = plain(load_yaml(ROOT / "openapi.yaml"))
 
     def compare(edit: Edit) -> tool.Comparison:
@@ -202,7 +206,7 @@ def test_each_edit_is_told_right(repository: Path, tmp_path: Path, capsys: pytes
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(compare, EDITS))
-    table, wrong = [f"{'the edit':28} {'told':37} 0.1.0 →"], []
+    table, wrong = [f"{'the edit':28} {'reported':37} 0.1.0 →"], []
     for edit, comparison in zip(EDITS, found, strict=True):
         worst = next((group for group in Group if comparison.of(group)), HARMLESS)
         versions = tuple(next_version(last, comparison.bump) for last in ("0.1.0", "1.0.0"))
@@ -213,14 +217,16 @@ def test_each_edit_is_told_right(repository: Path, tmp_path: Path, capsys: pytes
         name = edit.edit.__name__.replace("_", " ")
         table.append(f"{name:28} {worst.value:37} {versions[0]:7} {'right' if right else 'WRONG'}")
     with capsys.disabled():
-        print("", *table, sep="\n")  # noqa: T201 - the table is worth seeing
+        print("", *table, sep="\n")  # noqa: T201 - the table is a report
     assert not wrong
 
 
-def test_a_release_is_what_is_compared_with(
+def test_the_comparison_starts_from_the_last_release(
     repository: Path, contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last tag of one where there is one, else the last commit; and what the overlay mends, and what it breaks."""
+    """The comparison starts from the last release tag, or from the last commit if there is no such tag. It also
+    includes changes of the overlay.
+    """
     assert tool.main([f"--root={repository}"]) == 0
     assert "since nothing has been released yet (nothing has changed)" in capsys.readouterr().out
     git(repository, "tag", "v0.1.0")
@@ -255,8 +261,10 @@ def test_a_release_is_what_is_compared_with(
     git(repository, "checkout", "--quiet", "openapi.overlay.yaml")
 
 
-def test_what_cannot_be_compared(repository: Path, contract: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line on it, and no traceback: no such commit, a contract that cannot be read, one that cannot be generated."""
+def test_failed_comparisons(repository: Path, contract: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown commit, an unreadable contract, and a contract that generation refuses each give an error message
+    without a traceback.
+    """
     assert tool.main([f"--root={repository}", "--base=nowhere"]) == 1
     assert "error: git archive: fatal: not a valid object name: nowhere" in capsys.readouterr().err
     edited = plain(load_yaml(contract))
@@ -283,6 +291,8 @@ def test_what_cannot_be_compared(repository: Path, contract: Path, capsys: pytes
         ("1.2.3", "patch", "1.2.4"),
     ],
 )
-def test_the_version_that_follows(last: str, bump: str, following: str) -> None:
-    """Semantic Versioning; below 1.0.0 what breaks raises the minor, and all else the patch."""
+def test_the_next_version(last: str, bump: str, following: str) -> None:
+    """Versions follow Semantic Versioning. Below 1.0.0, a breaking change raises the minor version, and any other
+    change raises the patch version.
+    """
     assert next_version(last, bump) == following

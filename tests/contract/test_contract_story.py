@@ -1,4 +1,4 @@
-"""docs/contract.md, run: each command and program in it, in order, and what they print."""
+"""The commands and programs in docs/contract.md, run in order, print what the document shows."""
 
 from __future__ import annotations
 
@@ -12,38 +12,43 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with a commit, and needs git")
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the comparison with a commit needs git")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDED = ("openapi.yaml", "openapi.overlay.yaml", "Makefile", "pyproject.toml", "docs", "generated", "tools", "wrapper")
-# `make`, with the tools of this environment, and never setting up another.
+# `make` uses the tools of this environment and does not set up another one.
 OFFLINE = ("unshare", "--map-root-user", "--net")
 MAKE = '#!/bin/sh\nexec {make} --no-print-directory VENV="{venv}" -o "{venv}/.node" -o "{venv}/.tools" "$@"\n'
 
 
-def test_the_story_holds(tmp_path: Path) -> None:
-    """From a page to a function with retries and typed errors, and not one line of wrapper/ touched.
-
-    The commands have no network, where the system can take it away.
-    """
-    offline = OFFLINE if shutil.which("unshare") and not subprocess.call([*OFFLINE, "true"]) else ()
-    repository, scripts = tmp_path / "repository", tmp_path / "scripts"
+def prepare(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Copy the project; return the copy and the environment for its commands."""
+    repository, scripts = folder / "repository", folder / "scripts"
     repository.mkdir()
     for name in NEEDED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, repository)
-    # The story is told at this version, whatever has been released since.
+    # The document shows this version, whatever the current version is.
     (repository / "wrapper/featherhq/_version.py").write_text('__version__ = "0.1.0"\n')
     scripts.mkdir()
     (scripts / "make").write_text(MAKE.format(make=shutil.which("make"), venv=sys.prefix))
     (scripts / "make").chmod(0o755)
-    environment = {
+    return repository, {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COVERAGE"))},
         "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join([str(repository / "wrapper"), str(repository / "generated")]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def test_the_documented_steps_work(tmp_path: Path) -> None:
+    """The steps lead from a page to a function with retries and typed errors, without any change in wrapper/.
+
+    The commands run without a network, if the system can remove it.
+    """
+    offline = OFFLINE if shutil.which("unshare") and not subprocess.call([*OFFLINE, "true"]) else ()
+    repository, environment = prepare(tmp_path)
 
     def run(*line: str) -> str:
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Bad input fails before any request, and says what was expected."""
+"""An invalid argument raises an error before any request, and the error says what was expected."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from featherhq_api.api.threads import get_thread
 
 
 @pytest.mark.parametrize("key", ["", "a\nb", "a b", " key", "key\n", "schlüssel", 7, b"key"])
-def test_a_bad_key(kind: Kind, key: Any) -> None:
-    """A key that no header can carry is refused, and not shown."""
+def test_an_invalid_key(kind: Kind, key: Any) -> None:
+    """The client refuses a key that is not valid in a header, and the error does not show it."""
     with pytest.raises(ConfigurationError, match="api_key: expected") as caught:
         kind.client(key)
     assert repr(key) not in str(caught.value)
 
 
 def test_no_key(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a key, the error says where one is expected and where to get it."""
+    """Without a key, the error says where the client looks for one and where the user gets one."""
     monkeypatch.delenv("FEATHER_API_KEY", raising=False)
     with pytest.raises(ConfigurationError, match="FEATHER_API_KEY") as caught:
         kind.client(None)
     assert "Settings" in caught.value.__notes__[0]
 
 
-def test_the_environment(kind: Kind, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """Key and URL come from it; an empty one is told as what it is, and is not the vendor's server."""
+def test_key_and_url_from_the_environment(kind: Kind, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    """The client reads the key and the URL from the environment. For an empty variable, the error
+    says that it is empty.
+    """
     monkeypatch.setenv("FEATHER_API_KEY", sandbox.api_key)
     monkeypatch.setenv("FEATHER_BASE_URL", sandbox.url)
     assert kind.client(None).threads.create(AGENT_ID).id
@@ -61,14 +63,14 @@ def test_the_environment(kind: Kind, monkeypatch: pytest.MonkeyPatch, sandbox: S
         7,
     ],
 )
-def test_a_bad_url(kind: Kind, url: Any) -> None:
-    """Only an absolute http(s) URL without query and fragment will do."""
+def test_an_invalid_url(kind: Kind, url: Any) -> None:
+    """The client accepts only an absolute http or https URL, without a query and a fragment."""
     with pytest.raises(ConfigurationError, match="base_url: expected an absolute URL"):
         kind.client(base_url=url)
 
 
 def test_a_url_with_a_password(kind: Kind) -> None:
-    """It is refused, and the password not shown."""
+    """The client refuses such a URL, and the error does not show the password."""
     with pytest.raises(ConfigurationError, match="user name") as caught:
         kind.client(base_url="https://me:hunter2@x.y")
     assert "hunter2" not in str(caught.value)
@@ -99,16 +101,16 @@ def test_a_url_with_a_password(kind: Kind) -> None:
     ],
     ids=str,
 )
-def test_bad_options(kind: Kind, option: dict[str, Any]) -> None:
-    """The constructor and with_options refuse the same."""
+def test_invalid_options(kind: Kind, option: dict[str, Any]) -> None:
+    """The constructor and with_options refuse the same options."""
     with pytest.raises(InvalidArgumentError, match=next(iter(option))):
         kind.client(**option)
     with pytest.raises(InvalidArgumentError, match=next(iter(option))):
         kind.client().with_options(**option)
 
 
-def test_a_client_of_the_wrong_kind(kind: Kind) -> None:
-    """Feather takes an httpx.Client, AsyncFeather an httpx.AsyncClient, and neither anything else."""
+def test_an_http_client_of_the_wrong_kind(kind: Kind) -> None:
+    """Feather accepts only an httpx.Client, and AsyncFeather accepts only an httpx.AsyncClient."""
     wrong: Any = httpx.Client() if kind.asynchronous else httpx.AsyncClient()
     for given in (wrong, "client"):
         with pytest.raises(InvalidArgumentError, match="http_client: expected"):
@@ -120,8 +122,8 @@ def test_a_client_of_the_wrong_kind(kind: Kind) -> None:
 BAD_IDS: list[Any] = ["", "..", ".", "abc", THREAD_ID + "/", THREAD_ID.replace("-", ""), f"{{{THREAD_ID}}}", 7, None]
 
 
-def test_bad_arguments_of_calls(connect: Callable[..., Any], sandbox: Sandbox) -> None:
-    """Each is an InvalidArgumentError, which is a ValueError, and the server sees nothing."""
+def test_invalid_arguments_of_calls(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """Each invalid argument raises an InvalidArgumentError, which is a ValueError, and the server receives nothing."""
     client = connect()
     thread = client.thread(THREAD_ID)
     calls: list[Callable[[], Any]] = []
@@ -149,14 +151,16 @@ def test_bad_arguments_of_calls(connect: Callable[..., Any], sandbox: Sandbox) -
 
 
 def test_ids_as_uuids(connect: Callable[..., Any]) -> None:
-    """A uuid.UUID will do wherever an id will."""
+    """Each method that accepts an id also accepts a uuid.UUID."""
     client = connect()
     made = client.threads.create(uuid.UUID(AGENT_ID))
     assert client.thread(uuid.UUID(made.id)).refresh().id == made.id
 
 
-def test_what_no_request_can_be_made_of(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox) -> None:
-    """Generated functions check nothing; an id such as `..` or a body that is no JSON fails all the same."""
+def test_arguments_that_make_no_request(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """Generated functions do not check their arguments. But an id such as `..` or a body that is not JSON also raises
+    an InvalidArgumentError.
+    """
     client = connect()
     with pytest.raises(InvalidArgumentError, match=r"'\.\.'"):
         kind.generated(get_thread, "..", client=client.api)

@@ -1,4 +1,4 @@
-"""Whatever the server answers, one of our errors comes out, and it says what happened."""
+"""Each response of the server that is not valid raises an error of the package, which says what happened."""
 
 from __future__ import annotations
 
@@ -61,10 +61,12 @@ BODIES = {
 
 
 @pytest.mark.parametrize("status", CLASSES)
-def test_each_status_with_each_body_is_its_own_error(
+def test_each_status_with_each_body_raises_its_own_error(
     kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, status: int
 ) -> None:
-    """The class, status, code, message, request id and attempts are right, for our calls and generated ones."""
+    """The class, status, code, message, request id and number of attempts are right, for the client's methods and
+    generated functions.
+    """
     client = connect(max_retries=0)
     for body, content in BODIES.items():
         sandbox.inject("*", Status(status, headers={"X-Request-Id": "r-1"}, body=content), 4)
@@ -99,9 +101,9 @@ def _each_call_raises_its_own_error(kind: Kind, client: Any, status: int, body: 
 
 
 @pytest.mark.parametrize("status", sorted(set(CLASSES) - UNKNOWN))
-def test_a_send_that_is_refused_raises_what_it_was(thread: Any, sandbox: Sandbox, status: int) -> None:
-    """What says that nothing was done is its own error, and is not repeated, but for 429, which is as long as there is
-    time.
+def test_a_refused_send_raises_the_error_of_its_status(thread: Any, sandbox: Sandbox, status: int) -> None:
+    """A status that says that nothing was done raises its own error, without a retry. Only a 429 is retried, until the
+    deadline.
     """
     sandbox.inject("sendMessage", Status(status, body=CONTRACT), 99)
     with pytest.raises(CLASSES[status]) as caught:
@@ -123,11 +125,11 @@ SUCCESSES = {
 
 
 @pytest.mark.parametrize("body", SUCCESSES)
-def test_a_success_that_cannot_be_read_is_a_decode_error(
+def test_an_unreadable_success_raises_a_decode_error(
     kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, body: str
 ) -> None:
-    """Neither our calls nor generated ones let a JSONDecodeError, KeyError or TypeError out; the body is attached. (A
-    message that was sent is looked for instead: see test_send.)
+    """The client's methods and generated functions raise a ResponseDecodeError with the body, never a JSONDecodeError,
+    KeyError or TypeError. (A send reconciles instead: see test_send.)
     """
     client = connect()
     sandbox.inject("*", Body(SUCCESSES[body]), 6)
@@ -150,8 +152,8 @@ def test_a_success_that_cannot_be_read_is_a_decode_error(
         assert caught.value.body == (json.loads(shown) if body in {"list", "null", "string"} else shown)
 
 
-def test_what_a_call_needs_and_is_not_there_is_a_decode_error(connect: Callable[..., Any], sandbox: Sandbox) -> None:
-    """A thread without id, a list without messages, a message without text."""
+def test_a_missing_field_raises_a_decode_error(connect: Callable[..., Any], sandbox: Sandbox) -> None:
+    """The call fails for a thread without an id, a list without messages, and a message without text."""
     client = connect()
     thread = client.thread(THREAD_ID)
     no_text = b'{"thread": {"messages": [{"id": "m1", "messageBody": null}]}}'
@@ -169,8 +171,10 @@ def test_what_a_call_needs_and_is_not_there_is_a_decode_error(connect: Callable[
         assert caught.value.body == json.loads(body)
 
 
-def test_odd_successes_are_read(connect: Callable[..., Any], sandbox: Sandbox, kind: Kind) -> None:
-    """Nulls, missing and new fields, new enum values, wrong types inside, and a status such as 202 break nothing."""
+def test_unexpected_fields_in_a_success_are_accepted(connect: Callable[..., Any], sandbox: Sandbox, kind: Kind) -> None:
+    """The client accepts nulls, missing and new fields, new enum values, wrong types inside, and a
+    status such as 202.
+    """
     client = connect()
     thread = client.thread(THREAD_ID)
     sandbox.inject("sendMessage", Body(b'{"messageId": "m-1", "brand": "new", "status": null}', code=202))
@@ -193,8 +197,8 @@ def test_odd_successes_are_read(connect: Callable[..., Any], sandbox: Sandbox, k
     assert read.raw == message
 
 
-def test_objects_and_arrays_are_not_taken_for_one_another() -> None:
-    """What generated code does with a top level of the wrong shape is our error and not a bare TypeError."""
+def test_an_array_in_place_of_an_object_raises_a_decode_error() -> None:
+    """When the top level has the wrong shape, generated code raises our error and not a TypeError."""
     array: Any = Response(200, {}, b"[[1, 2]]").json()
     thing: Any = Response(200, {}, b'{"ab": 1}').json()
     assert list(array) == [[1, 2]]
@@ -205,8 +209,10 @@ def test_objects_and_arrays_are_not_taken_for_one_another() -> None:
         list(thing)
 
 
-def test_a_refused_connection_is_repeated_and_then_told(kind: Kind, dead_url: str) -> None:
-    """Nothing reached the server, so even a message is tried again; then the error says how often."""
+def test_a_refused_connection_is_retried(kind: Kind, dead_url: str) -> None:
+    """The client retries even a send, because nothing reached the server. Then the error gives the
+    number of attempts.
+    """
     client = kind.client(base_url=dead_url, max_retries=1)
     calls: list[Callable[[], Any]] = [
         lambda: client.thread(THREAD_ID).send("hello"),
@@ -221,8 +227,10 @@ def test_a_refused_connection_is_repeated_and_then_told(kind: Kind, dead_url: st
         assert "base_url" in caught.value.__notes__[0]
 
 
-def test_no_error_holds_the_key(kind: Kind, sandbox: Sandbox) -> None:
-    """Not even where the server echoes it: not in the message, body, headers, notes, or anywhere in a pickle."""
+def test_no_error_contains_the_key(kind: Kind, sandbox: Sandbox) -> None:
+    """The key is not in the message, body, headers, notes or pickle of an error, even when the
+    server repeats the key.
+    """
     key = "very-secret-key"
     client = kind.client(key, base_url=sandbox.url, max_retries=0)
     echo = json.dumps({"message": f"no such key {key}", "code": key}).encode()
@@ -246,8 +254,8 @@ def test_no_error_holds_the_key(kind: Kind, sandbox: Sandbox) -> None:
     assert key not in repr(client)
 
 
-def test_every_error_survives_pickling_with_its_note() -> None:
-    """A worker can hand any of them to its parent process."""
+def test_a_pickled_error_keeps_its_fields_and_note() -> None:
+    """A worker process can send any error to its parent process."""
     told: dict[str, Any] = {"method": "POST", "url": "https://x/y", "attempts": 2, "hint": "Do this."}
     status: dict[str, Any] = {
         "status_code": 404,
@@ -281,8 +289,8 @@ def test_every_error_survives_pickling_with_its_note() -> None:
     assert isinstance(errors[5], ValueError)
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """Each class stands there, under its base."""
+def test_the_docstring_shows_the_tree_of_errors() -> None:
+    """The docstring lists each error class under its base class."""
     from featherhq import errors  # noqa: PLC0415 - for its docstring
 
     path: dict[int, type] = {}
@@ -296,8 +304,10 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
             assert path[depth].__bases__[0] is path[depth - 1], name
 
 
-def test_an_html_page_in_place_of_an_answer(thread: Any, sandbox: Sandbox) -> None:
-    """A proxy's page of HTML is a ServerError with the page as its body; with a 200 it is a decode error."""
+def test_an_html_page_in_place_of_a_response(thread: Any, sandbox: Sandbox) -> None:
+    """A proxy's HTML page with an error status is a ServerError with the page as its body. With status 200 it is a
+    decode error.
+    """
     sandbox.inject("getThread", Html(504), 3)
     with pytest.raises(ServerError, match="504") as caught:
         thread.refresh()

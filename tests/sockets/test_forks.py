@@ -1,4 +1,6 @@
-"""Forked children: each works on connections of its own, and its parent goes on undisturbed. Threads only: POSIX."""
+"""Forked children of a program with threads: each child uses its own connections, and the parent
+continues. POSIX only.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,20 @@ from featherhq.sandbox import Sandbox, Stall
 from raw_server import Peer, json_answer
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
-    # From Python 3.12 on: this process has threads, and that is the point.
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    # Python 3.12 and newer warn, because this process has threads. These tests need the threads.
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
 ]
 
 
-def begin(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Fork, and do the work in the child; call what this gives for what came of it."""
+def fork_and_run(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Fork, and do the work in the child. The returned function waits for the child and returns its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             told = json.dumps({"gave": work()})
-        except BaseException:  # noqa: BLE001 - whatever it is, it is raised in the parent
+        except BaseException:  # noqa: BLE001 - the parent raises it again
             told = json.dumps({"raised": traceback.format_exc()})
         try:
             os.write(writing, told.encode())
@@ -54,12 +56,12 @@ def begin(work: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def in_child(work: Callable[[], Any]) -> Any:
-    """What the work gives in a forked child."""
-    return begin(work)()
+    """Return the result of work in a forked child."""
+    return fork_and_run(work)()
 
 
-def echo(request: bytes, _: Any) -> bytes:
-    """A message that names the thread it was asked for."""
+def own_thread_id(request: bytes, _: Any) -> bytes:
+    """A list with one message, which contains the id of the requested thread."""
     thread_id = request.split(b"/threads/")[1].split(b"/")[0].decode()
     said = {"id": "m-1", "messageBody": thread_id, "direction": "OUTBOUND"}
     return json_answer({"thread": {"messages": [said]}})
@@ -67,7 +69,7 @@ def echo(request: bytes, _: Any) -> bytes:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    made = Peer(echo)
+    made = Peer(own_thread_id)
     yield made
     made.close()
 
@@ -76,26 +78,28 @@ def texts(feather: Feather, thread_id: str) -> list[str]:
     return [message.text for message in feather.thread(thread_id).messages()]
 
 
-def test_children_get_their_own_answers(peer: Peer) -> None:
-    """Each thread's messages are its own, in four children and in the parent at once, after a call before the fork."""
+def test_children_get_their_own_responses(peer: Peer) -> None:
+    """After a call before the fork, four children and their parent each get only the messages of their own thread."""
     with Feather("key", base_url=peer.url, rate_limit=None) as feather:
         ids = [str(uuid4()) for _ in range(5)]
         assert texts(feather, ids[0]) == [ids[0]]
 
         def read(id_: str) -> Callable[[], Any]:
-            return begin(lambda: [texts(feather, id_) for _ in range(100)])
+            return fork_and_run(lambda: [texts(feather, id_) for _ in range(100)])
 
         children = [read(id_) for id_ in ids[1:]]
         for _ in range(100):
             assert texts(feather, ids[0]) == [ids[0]]
         for id_, end in zip(ids[1:], children, strict=True):
             assert end() == [[id_]] * 100
-        # One for the parent, before the fork and after it, and one for each child.
+        # The parent has one connection, before and after the fork, and each child has one.
         assert peer.connections == 5
 
 
 def test_the_locks_of_a_child_are_new(sandbox: Sandbox) -> None:
-    """Other threads of the parent hold every lock at the fork, and stand in the line of the rate limit."""
+    """A child can send although other threads of the parent hold every lock and wait in the queue of the rate limit at
+    the fork.
+    """
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=5, timeout=5) as feather:
         thread = feather.threads.create(AGENT_ID)
         settings, runner = feather._settings, feather._runner
@@ -122,15 +126,17 @@ def test_the_locks_of_a_child_are_new(sandbox: Sandbox) -> None:
         holder = threading.Thread(target=hold)
         holder.start()
         held.wait()
-        end = begin(lambda: feather.thread(thread.id).send("from the child").message_id)
+        end = fork_and_run(lambda: feather.thread(thread.id).send("from the child").message_id)
         over.set()
         holder.join()
         sent = end()
         assert [message.id for message in sandbox.messages(thread.id) if message.text == "from the child"] == [sent]
 
 
-def test_an_inherited_conversation_is_the_parents(sandbox: Sandbox) -> None:
-    """Closed in the child, it goes on in the parent. Used there, it says whose it is."""
+def test_an_inherited_conversation_belongs_to_the_parent(sandbox: Sandbox) -> None:
+    """A child that uses the conversation gets an error. The conversation continues in the parent after the child has
+    closed it.
+    """
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
         thread = feather.threads.create(AGENT_ID)
         with thread.conversation() as chat:
@@ -141,7 +147,7 @@ def test_an_inherited_conversation_is_the_parents(sandbox: Sandbox) -> None:
                 for use in (lambda: chat.send("no"), lambda: chat.ask("no"), lambda: next(iter(chat))):
                     try:
                         use()
-                    except Exception as error:  # noqa: BLE001 - it is told
+                    except Exception as error:  # noqa: BLE001 - the test checks its text
                         told.append(f"{type(error).__name__}: {error}")
                 chat.close()
                 feather.close()
@@ -153,8 +159,8 @@ def test_an_inherited_conversation_is_the_parents(sandbox: Sandbox) -> None:
             assert [request.operation for request in sandbox.requests[requests:]] == ["sendMessage"]
 
 
-def test_a_conversation_of_a_childs_own(sandbox: Sandbox) -> None:
-    """A child opens one with the client that it has inherited, while the parent's is open."""
+def test_a_child_opens_its_own_conversation(sandbox: Sandbox) -> None:
+    """A child can open a conversation with the inherited client, while a conversation of the parent is open."""
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
         thread = feather.threads.create(AGENT_ID)
 
@@ -168,7 +174,7 @@ def test_a_conversation_of_a_childs_own(sandbox: Sandbox) -> None:
 
 
 def test_a_child_of_a_child(peer: Peer) -> None:
-    """Each generation begins anew."""
+    """The child of a child also gets only the messages of its own thread."""
     with Feather("key", base_url=peer.url, rate_limit=None) as feather:
         first, second, third = (str(uuid4()) for _ in range(3))
         assert texts(feather, first) == [first]
@@ -179,8 +185,8 @@ def test_a_child_of_a_child(peer: Peer) -> None:
         assert in_child(work) == [[second], [third]]
 
 
-def test_a_message_under_way_in_the_parent_is_none_of_the_childs(sandbox: Sandbox) -> None:
-    """A thread of the parent waits for an answer at the fork: the child sends and finds as if that were not."""
+def test_an_unfinished_send_in_the_parent_does_not_affect_the_child(sandbox: Sandbox) -> None:
+    """A child can send while a thread of the parent waited for a response at the fork. Both messages arrive once."""
     sandbox.inject("sendMessage", Stall(1.0), 1)
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=10) as feather:
         thread = feather.threads.create(AGENT_ID)
@@ -193,8 +199,10 @@ def test_a_message_under_way_in_the_parent_is_none_of_the_childs(sandbox: Sandbo
     assert sorted(said) == ["from the child", "from the parent"]
 
 
-def test_an_http_client_of_yours_is_not_used_on_both_sides(peer: Peer) -> None:
-    """What was used before the fork has connections that are the parent's: refused, before anything is sent."""
+def test_a_used_http_client_is_refused_in_a_child(peer: Peer) -> None:
+    """A child refuses an `http_client=` that was used before the fork, and sends nothing, because its connections
+    belong to the parent.
+    """
     with httpx.Client(trust_env=False) as given:
         feather = Feather("key", base_url=peer.url, rate_limit=None, http_client=given)
         id_ = str(uuid4())
@@ -205,7 +213,7 @@ def test_an_http_client_of_yours_is_not_used_on_both_sides(peer: Peer) -> None:
             except RuntimeError as error:
                 return str(error)
 
-        # It has no connection yet, so it may be used there.
+        # The client has no connection yet, so the child may use it.
         assert in_child(use) == str([id_])
         assert texts(feather, id_) == [id_]
         seen = len(peer.seen)
@@ -214,11 +222,11 @@ def test_an_http_client_of_yours_is_not_used_on_both_sides(peer: Peer) -> None:
         assert texts(feather, id_) == [id_]
 
 
-def test_an_async_client_stays_the_parents() -> None:
-    """It belongs to the parent's event loop: a child neither uses its connections nor ends them."""
-    import asyncio  # noqa: PLC0415 - for this one test
+def test_an_async_client_belongs_to_the_parent() -> None:
+    """A child neither uses nor closes the connections of the parent's async client."""
+    import asyncio  # noqa: PLC0415 - only this test needs it
 
-    peer = Peer(echo)
+    peer = Peer(own_thread_id)
     id_ = str(uuid4())
 
     async def read(feather: AsyncFeather) -> list[str]:
@@ -245,8 +253,8 @@ def test_an_async_client_stays_the_parents() -> None:
     peer.close()
 
 
-def test_what_was_under_way_at_a_fork_ends_without_a_noise(sandbox: Sandbox) -> None:
-    """A child collects the waits of its parent's threads: nothing of them fails there."""
+def test_unfinished_waits_end_silently_in_a_child(sandbox: Sandbox) -> None:
+    """When the child discards the unfinished flows of the parent, no error is printed."""
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
         thread = feather.threads.create(AGENT_ID)
         with thread.conversation() as chat:
@@ -263,16 +271,18 @@ def test_what_was_under_way_at_a_fork_ends_without_a_noise(sandbox: Sandbox) -> 
             flow.close()
 
 
-def test_a_program_without_clients_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing was made, a fork costs nothing."""
+def test_a_fork_without_clients_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork imports no module when the program has made no client."""
     made: weakref.WeakSet[Any] = weakref.WeakSet()
     monkeypatch.setattr(_forks, "_made", made)
     monkeypatch.setattr(_forks, "import_module", None)
     _forks._before()
 
 
-def test_a_fork_waits_for_what_is_being_imported() -> None:
-    """Another thread is in the middle of a late import: the child finds it done, and does not hang."""
+def test_a_fork_waits_for_unfinished_imports() -> None:
+    """When another thread is in the middle of an import at the fork, the child finds the module imported and does not
+    hang.
+    """
     program = """
 import os, sys, threading, time
 from featherhq import Feather
@@ -301,8 +311,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert done.stdout.split() == ["7"], done.stderr
 
 
-def test_a_conversation_that_was_not_open_yet(sandbox: Sandbox) -> None:
-    """It was made in the parent, and says so in the child."""
+def test_an_inherited_conversation_that_is_not_open(sandbox: Sandbox) -> None:
+    """A child cannot open a conversation that the parent made. The error says that it belongs to another process."""
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=5) as feather:
         chat = feather.threads.create(AGENT_ID).conversation()
 

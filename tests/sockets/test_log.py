@@ -1,4 +1,4 @@
-"""FEATHER_LOG, in programs of their own: each line once, whoever else logs."""
+"""FEATHER_LOG prints each line once, in separate programs, whatever other logging they set up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger.warning("a warning line")
 
 
 def printed(value: str | None, program: str) -> str:
-    """What a program prints to standard error that sets up logging like this and then logs three lines."""
+    """Return what a program prints to standard error. It sets up logging and then logs three lines."""
     environment = {name: held for name, held in os.environ.items() if name not in {"FEATHER_LOG", "PYTHONWARNINGS"}}
     if value is not None:
         environment["FEATHER_LOG"] = value
@@ -26,7 +26,7 @@ def printed(value: str | None, program: str) -> str:
 
 
 def lines(value: str | None, program: str) -> list[str]:
-    """Which of the three lines are printed, and how often."""
+    """Return the levels of the lines that are printed, once for each time."""
     errors = printed(value, program)
     return sorted(level for level in ("debug", "info", "warning") for _ in range(errors.count(f" {level} line")))
 
@@ -41,8 +41,10 @@ def lines(value: str | None, program: str) -> list[str]:
         ("WARNING", ["warning"]),
     ],
 )
-def test_a_level_is_printed(value: str | None, shown: list[str]) -> None:
-    """From that level on, in any case; without one the library is silent."""
+def test_feather_log_prints_a_level_and_all_above(value: str | None, shown: list[str]) -> None:
+    """FEATHER_LOG prints its level and all higher levels, in upper or lower case. Without it, the
+    library prints nothing.
+    """
     assert lines(value, "import featherhq\n") == shown
 
 
@@ -51,22 +53,22 @@ def test_a_level_is_printed(value: str | None, shown: list[str]) -> None:
     [
         "logging.basicConfig(level='DEBUG')\nimport featherhq\n",
         "import featherhq\nlogging.basicConfig(level='DEBUG')\n",
-        # The level of the root logger is not asked; that of featherhq is, and it is FEATHER_LOG's.
+        # The level of the root logger does not matter. FEATHER_LOG sets the level of the featherhq logger.
         "import featherhq\nlogging.basicConfig()\n",
         "import featherhq\nlogging.getLogger('featherhq').addHandler(logging.StreamHandler())\n",
         "import featherhq\nlogging.basicConfig()\nlogging.getLogger('featherhq').propagate = False\n",
-        # One that takes warnings alone leaves the other lines to ours.
+        # The root handler prints only warnings, so our handler prints the other lines.
         "import featherhq\nlogging.basicConfig()\nlogging.root.handlers[0].setLevel('WARNING')\n",
         "import featherhq\nlogging.root.addHandler(logging.NullHandler())\n",
     ],
 )
-def test_each_line_is_printed_once(program: str) -> None:
-    """Also where the program sets up logging of its own, before the import or after it."""
+def test_each_line_is_printed_once_beside_other_handlers(program: str) -> None:
+    """The program may set up its own logging, before or after the import. Each line is still printed once."""
     assert lines("debug", program) == ["debug", "info", "warning"]
 
 
-def test_a_logger_below_has_a_handler() -> None:
-    """What it prints of the sandbox is not printed again."""
+def test_a_child_logger_with_a_handler() -> None:
+    """A line of the sandbox's logger is printed once when this logger has a handler."""
     program = (
         "import featherhq\nbelow = logging.getLogger('featherhq.sandbox')\nbelow.addHandler(logging.StreamHandler())\n"
         "below.info('of the sandbox')\n"
@@ -74,8 +76,10 @@ def test_a_logger_below_has_a_handler() -> None:
     assert printed("debug", program).count("of the sandbox") == 1
 
 
-def test_a_level_that_there_is_not() -> None:
-    """A warning names the variable, the value and what fits; the program goes on, and the library is silent."""
+def test_an_unknown_level() -> None:
+    """A warning names the variable, its value and the valid values. The program continues, and the
+    library prints nothing.
+    """
     errors = printed("verbose", "import featherhq\n")
     assert "UserWarning: FEATHER_LOG: expected debug, info or warning, got 'verbose'" in errors
     assert not any(f" {level} line" in errors for level in ("debug", "info", "warning"))

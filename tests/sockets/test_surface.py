@@ -1,4 +1,4 @@
-"""What users see and hold on to: names, signatures, imports, the log, the command line, the fixtures."""
+"""The public surface: names, signatures, imports, the log, the command line and the fixtures."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ PURE += ["models.py", "_validation.py", "errors.py", "sandbox/_state.py", "sandb
 pytest_plugins = ["pytester"]
 
 
-def test_the_names_that_users_import() -> None:
-    """Those of the design, and no others."""
+def test_the_public_names() -> None:
+    """The package exports these names and no others."""
     assert sorted(featherhq.__all__) == [
         "APIConnectionError",
         "APIStatusError",
@@ -83,8 +83,8 @@ def test_the_names_that_users_import() -> None:
     ("sync", "asynchronous"),
     [(Feather, AsyncFeather), (Threads, AsyncThreads), (Thread, AsyncThread), (Conversation, AsyncConversation)],
 )
-def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> None:
-    """Name for name, argument for argument, default for default."""
+def test_sync_and_async_classes_have_the_same_signatures(sync: type, asynchronous: type) -> None:
+    """The sync and the async class have the same methods, arguments and defaults."""
 
     def surface(kind: type) -> dict[str, str]:
         found = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
@@ -101,8 +101,8 @@ def test_the_twins_have_the_same_signatures(sync: type, asynchronous: type) -> N
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_a_twin_decides_nothing(name: str) -> None:
-    """It holds no number, and no comparison but of what a flow has said."""
+def test_sync_and_async_classes_make_no_decisions(name: str) -> None:
+    """Their modules contain no numbers and no comparisons, because flows make all decisions."""
     tree = ast.parse((PACKAGE / name).read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
@@ -111,15 +111,15 @@ def test_a_twin_decides_nothing(name: str) -> None:
 
 
 def imports(name: str) -> set[str]:
-    """The modules that a module imports, those for type checkers too."""
+    """Return the modules that a module imports, including imports for type checkers."""
     tree = ast.parse((PACKAGE / name).read_text("utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     return imported | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
 
 @pytest.mark.parametrize("name", RUNNERS)
-def test_a_runner_knows_no_rule(name: str) -> None:
-    """It performs effects: of retries, limits, threads and errors it knows nothing, and of statuses no more."""
+def test_a_runner_imports_no_rules(name: str) -> None:
+    """A runner performs effects. It knows nothing about retries, limits, threads, errors and statuses."""
     known = {module for module in imports(name) if module.startswith("featherhq.")}
     assert known <= {
         "featherhq._core.bodies",
@@ -130,15 +130,15 @@ def test_a_runner_knows_no_rule(name: str) -> None:
     assert "http" not in imports(name)
 
 
-def test_the_pure_modules_are_there() -> None:
-    """All of the core and of the threads, each by its own name."""
+def test_the_list_of_pure_modules_is_complete() -> None:
+    """The list contains the modules of the core and of the threads."""
     assert len(PURE) > 15
     assert {"_core/retry.py", "_core/rate_limit.py", "_threads/state.py", "_threads/send.py"} <= set(PURE)
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_the_core_is_pure(name: str) -> None:
-    """No sockets, no clock of its own, no tasks, no httpx."""
+    """A pure module imports no sockets, clock, tasks or HTTP library."""
     impure = {"socket", "ssl", "time", "asyncio", "random", "httpx", "httpcore", "aiohttp", "starlette"}
     assert imports(name).isdisjoint(impure)
     assert not any(
@@ -147,13 +147,13 @@ def test_the_core_is_pure(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "_core").glob("*.py")), ids=lambda path: path.name)
-def test_the_core_knows_nothing_of_threads_of_messages(path: Path) -> None:
-    """What a thread can do is built on it, and not the other way round."""
+def test_the_core_does_not_import_threads(path: Path) -> None:
+    """The code for threads uses the core. The core does not use the code for threads."""
     assert not any(module.startswith("featherhq._threads") for module in imports(f"_core/{path.name}"))
 
 
-def test_nobody_is_told_to_import_generated_code_by_hand() -> None:
-    """Every httpx name in a public signature is http_client's."""
+def test_public_methods_have_no_httpx_types() -> None:
+    """No public method has an httpx type in its signature. Only the constructor's `http_client` has one."""
     for kind in (Feather, AsyncFeather, Thread, AsyncThread, Threads, AsyncThreads, Conversation, AsyncConversation):
         for name, value in vars(kind).items():
             if inspect.isfunction(value) and not name.startswith("_"):
@@ -161,15 +161,15 @@ def test_nobody_is_told_to_import_generated_code_by_hand() -> None:
 
 
 def test_the_wired_client_is_a_generated_client() -> None:
-    """So that a type checker takes it wherever generated functions want one."""
+    """Type checkers accept `api` in each generated function that needs a client."""
     with Feather("key") as feather:
         assert isinstance(feather.api, WiredClient.__bases__[0])
         assert "key" not in repr(feather.api).replace("featherhq", "")
 
 
 @pytest.mark.parametrize(("level", "shown"), [("", 0), ("debug", logging.DEBUG), ("warning", logging.WARNING)])
-def test_feather_log(level: str, shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FEATHER_LOG=debug prints the log; without it the library is silent."""
+def test_feather_log_sets_the_level(level: str, shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FEATHER_LOG=debug prints the log. Without it, the library prints nothing."""
     logger = logging.getLogger("featherhq")
     before = (logger.handlers[:], logger.level)
     logger.handlers.clear()
@@ -190,12 +190,12 @@ def command(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            # Where a test fails, nobody waits for its end.
+            # When a test fails, it does not wait for the process.
             process.kill()
 
 
 def test_the_sandbox_from_the_command_line() -> None:
-    """It says how to talk to it, and ends quietly with Ctrl-C."""
+    """The command prints the settings for a client, and Ctrl-C ends it without an error."""
     with command("sandbox", "--rate-limit", "0", "--api-key", "k") as process:
         assert process.stdout is not None
         text = ""
@@ -210,8 +210,8 @@ def test_the_sandbox_from_the_command_line() -> None:
         assert (process.returncode, errors) == (0, "")
 
 
-def test_a_port_that_is_taken() -> None:
-    """One line on standard error, and exit status 1."""
+def test_a_port_that_is_in_use() -> None:
+    """The command prints one line to standard error, and ends with exit status 1."""
     with Sandbox() as running, command("sandbox", "--port", running.url.rpartition(":")[2]) as process:
         _, errors = process.communicate(timeout=10)
         assert process.returncode == 1
@@ -219,8 +219,8 @@ def test_a_port_that_is_taken() -> None:
         assert errors.count("\n") == 1
 
 
-def test_without_the_extra(tmp_path: Path) -> None:
-    """The client works, and the sandbox says what to install."""
+def test_the_sandbox_command_without_the_extra(tmp_path: Path) -> None:
+    """The sandbox command says what to install."""
     (tmp_path / "uvicorn.py").write_text("raise ImportError('No module', name='uvicorn')")
     with command("sandbox", env={**os.environ, "PYTHONPATH": str(tmp_path)}) as process:
         _, errors = process.communicate(timeout=10)
@@ -228,8 +228,8 @@ def test_without_the_extra(tmp_path: Path) -> None:
         assert errors == "the sandbox needs uvicorn: pip install 'featherhq[sandbox]'\n"
 
 
-def test_the_fixtures_for_others(pytester: pytest.Pytester) -> None:
-    """feather_sandbox, feather and async_feather, with nothing configured."""
+def test_the_public_pytest_fixtures(pytester: pytest.Pytester) -> None:
+    """Other projects can use feather_sandbox, feather and async_feather without any settings."""
     pytester.makepyfile(f"""
         import asyncio
 
@@ -248,19 +248,19 @@ def test_the_fixtures_for_others(pytester: pytest.Pytester) -> None:
 
 
 def test_the_changelog_names_this_version() -> None:
-    """And so does the project."""
+    """The changelog has a section for the version of the package."""
     assert f"## {featherhq.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_the_demo_runs() -> None:
-    """What `make demo` shows."""
+    """The program that `make demo` runs prints its conversation, and no errors."""
     ran = subprocess.run([sys.executable, str(ROOT / "examples/demo.py")], capture_output=True, text=True, check=True)
     assert "Order 1042 will arrive on Thursday" in ran.stdout
     assert ran.stderr == ""
 
 
-def test_the_readmes_example_works(sandbox: Sandbox) -> None:
-    """The first Python block of the README, as it stands."""
+def test_the_readme_example_works(sandbox: Sandbox) -> None:
+    """The first Python block of the README runs without changes."""
     readme = (ROOT / "README.md").read_text("utf-8")
     block = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
     assert block is not None
@@ -269,15 +269,17 @@ def test_the_readmes_example_works(sandbox: Sandbox) -> None:
     assert "echo: Where is my order?" in ran.stdout
 
 
-def test_threads_are_shown_by_their_ids() -> None:
-    """A repr that helps in a log."""
+def test_repr_of_public_objects() -> None:
+    """The repr of an object shows what it is: a thread shows its id, a client its URL."""
     with Feather("key") as feather:
         assert repr(feather.thread(THREAD_ID)) == f"<Thread {THREAD_ID}>"
         assert repr(feather) == "<Feather for https://prod.featherhq.com>"
     assert repr(UNCHANGED) == "UNCHANGED"
 
 
-def test_tracebacks_name_errors_as_users_import_them() -> None:
-    """featherhq.errors.NotFoundError: a public place, and where it is defined, so that its source is found."""
+def test_errors_have_a_public_module() -> None:
+    """Tracebacks show names such as featherhq.errors.NotFoundError. Users can import this name, and
+    tools find its source.
+    """
     errors = [one for name in featherhq.__all__ if isinstance(one := getattr(featherhq, name), type)]
     assert {one.__module__ for one in errors if issubclass(one, Exception)} == {"featherhq.errors"}

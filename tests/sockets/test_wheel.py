@@ -1,4 +1,4 @@
-"""The wheel, in an environment where there is nothing else."""
+"""The wheel, installed in an empty environment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ try:
 except ImportError as error:
     assert "featherhq[sandbox]" in str(error), error
 else:
-    raise AssertionError("the sandbox needs its extra")
+    raise AssertionError("the sandbox was imported without its extra")
 """
 
 
-def test_the_wheel(tmp_path: Path) -> None:
-    """It has both packages, typed; it imports without its extras, and holds a conversation with them."""
+def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
+    """The wheel contains both typed packages. It can be imported without its extras, and with them the demo runs."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def run(*line: str) -> str:
