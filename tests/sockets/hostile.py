@@ -279,7 +279,7 @@ def deflated(block: bytes, wbits: int, level: int = 9) -> tuple[bytes, bytes]:
     return first, compress.compress(block) + compress.flush(zlib.Z_FULL_FLUSH)
 
 
-def flushed(data: bytes) -> bytes:
+def flushed_gzip(data: bytes) -> bytes:
     """A compressed body that was flushed and not ended."""
     compress = zlib.compressobj(9, zlib.DEFLATED, 31)
     return compress.compress(data) + compress.flush(zlib.Z_SYNC_FLUSH)

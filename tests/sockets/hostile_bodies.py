@@ -122,7 +122,7 @@ def bodies() -> Iterator[Case]:
         make = SIZES[name]
         yield Case(f"create-{name}", "create", {"create": make("200 OK")}, DECODE, timeout=1.0)
         yield Case(f"list-{name}", "list", {"list": make("200 OK")}, DECODE, timeout=1.0)
-        yield Case(f"send-500-{name}", "send", {"send": make("500 No")}, UNKNOWN, timeout=1.0, retry_fields=2)
+        yield Case(f"send-500-{name}", "send", {"send": make("500 No")}, UNKNOWN, timeout=1.0, retries=2)
         yield Case(f"send-history-{name}", "send", {"send": says(End.CLOSE), "list": make("200 OK")}, UNKNOWN)
         no_stream = {"stream": says(whole(b"", "404 No")), "list": make("200 OK")}
         yield Case(f"replies-history-{name}", "replies", no_stream, NOTHING, patience=1.5)
@@ -137,7 +137,7 @@ def lengths() -> Iterator[Case]:
     for name, (steps, ends) in LENGTHS.items():
         yield Case(f"get-a_length_{name}", "get", {"get": says(*steps)}, ends)
     for name in ("too_long_closed", "too_long_held", "too_short", "repeated_and_different"):
-        yield Case(f"send-a_length_{name}", "send", {"send": says(*LENGTHS[name][0])}, UNKNOWN, retry_fields=2)
+        yield Case(f"send-a_length_{name}", "send", {"send": says(*LENGTHS[name][0])}, UNKNOWN, retries=2)
 
 
 def chunks() -> Iterator[Case]:
@@ -213,7 +213,7 @@ def packings() -> Iterator[Case]:
     for name in ("cut_off", "with_a_wrong_check", "that_is_none"):
         encoding, body, _ = PACKED[name]
         script = says(whole(body, "200 OK", b"Content-Encoding: " + encoding))
-        yield Case(f"send-packed-{name}", "send", {"send": script}, UNKNOWN, retry_fields=2)
+        yield Case(f"send-packed-{name}", "send", {"send": script}, UNKNOWN, retries=2)
         failed = says(whole(body, "404 Not Found", b"Content-Encoding: " + encoding))
         yield Case(f"get-404-packed-{name}", "get", {"get": failed}, (NotFoundError, *CONNECTION))
 

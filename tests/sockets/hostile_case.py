@@ -37,7 +37,7 @@ class Case:
         scripts: The server's script of each operation.
         ends: The allowed values and the allowed classes of errors.
         timeout: The client's timeout, in seconds.
-        retry_fields: The client's `max_retries`.
+        retries: The client's `max_retries`.
         seconds: The allowed time of the whole case, if it is not the timeout of one call.
         rate_limit: The client's rate limit.
         ticks: Whether the test fails if the event loop is blocked.
@@ -49,7 +49,7 @@ class Case:
     scripts: Mapping[str, Script]
     ends: tuple[object, ...]
     timeout: float = 0.6
-    retry_fields: int = 0
+    retries: int = 0
     seconds: float | None = None
     rate_limit: float | None = None
     ticks: bool = False

@@ -61,9 +61,9 @@ def connections() -> Iterator[Case]:
             ("reset_in_the_body", says(answer[:-3], 0.05, End.RESET), lost),
         ):
             if call in {"get", "send"} or name in {"silence", "a_body_that_drips", "reset_in_the_body"}:
-                yield Case(f"{call}-{name}", call, {call: script}, ends, retry_fields=2 if call == "send" else 0)
+                yield Case(f"{call}-{name}", call, {call: script}, ends, retries=2 if call == "send" else 0)
     flaky = in_turn(says(End.RESET), FRIENDLY["get"])
-    yield Case("get-reset_once", "get", {"get": flaky}, (GOT,), timeout=1.5, retry_fields=1)
+    yield Case("get-reset_once", "get", {"get": flaky}, (GOT,), timeout=1.5, retries=1)
 
 
 def thread_bytes(thread_id: str) -> bytes:

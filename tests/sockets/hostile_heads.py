@@ -102,12 +102,12 @@ def heads() -> Iterator[Case]:
     for name, (script, ends) in ODD_HEADS.items():
         yield Case(f"get-{name}", "get", {"get": script}, ends)
     for name in ("an_endless_head", "status_abc", "binary", "endless_100_continue", "tls", "status_204_with_a_body"):
-        yield Case(f"send-{name}", "send", {"send": ODD_HEADS[name][0]}, UNKNOWN, retry_fields=2)
+        yield Case(f"send-{name}", "send", {"send": ODD_HEADS[name][0]}, UNKNOWN, retries=2)
         quiet = NOTHING if name != "status_204_with_a_body" else (*NOTHING, *DECODE)
         yield Case(f"replies-{name}", "replies", {"stream": ODD_HEADS[name][0]}, quiet)
     yield Case("send-a_date_of_the_year_99999", "send", {"send": _dated(b"Tue, 01 Jan 99999 00:00:00 GMT")}, ("m-1",))
     lost = {"get": says(End.CLOSE), "list": _dated_page(b"Fri, 31 Dec 9999 23:59:59 GMT"), "send": says(End.CLOSE)}
-    yield Case("send-lost-with_a_date_of_the_year_9999", "send", lost, UNKNOWN, retry_fields=2)
+    yield Case("send-lost-with_a_date_of_the_year_9999", "send", lost, UNKNOWN, retries=2)
     for name, place in {
         "of_10_kb": b"https://feather.example/" + b"x" * 10_000,
         "with_controls": b"https://x/\x1b[31m\xe2\x80\xae\x9b",
@@ -150,7 +150,7 @@ def waits() -> Iterator[Case]:
                 call,
                 {call: script},
                 (*ends, *none, *CONNECTION),
-                retry_fields=2,
+                retries=2,
                 rate_limit=50,
             )
     for name, wait in WAITS.items():
@@ -158,7 +158,7 @@ def waits() -> Iterator[Case]:
         script = says(whole(b"", "429 Slow", b"Retry-After: " + wait, b"Date: " + wait[:300]))
         if name.startswith("of_the_year"):
             at_last = (RateLimitError, *NO_ANSWER)
-            yield Case(f"get-429-a_date_{name}", "get", {"get": script}, at_last, retry_fields=2, rate_limit=50)
+            yield Case(f"get-429-a_date_{name}", "get", {"get": script}, at_last, retries=2, rate_limit=50)
     too_often = says(whole(b"", "429 Slow", b"Retry-After: " + b"9" * 400))
     yield Case("replies-429-a_wait_of_400_digits", "replies", {"stream": too_often}, NOTHING, rate_limit=50)
 

@@ -114,7 +114,7 @@ def cursors() -> Iterator[Case]:
         some = (["old"] * 3, ["old"], *DECODE, *CONNECTION)
         yield Case(f"list-a_cursor_{name}", "list", {"list": script}, some)
         lost = {"send": says(End.CLOSE), "list": script}
-        yield Case(f"send-lost-a_cursor_{name}", "send", lost, UNKNOWN, retry_fields=2)
+        yield Case(f"send-lost-a_cursor_{name}", "send", lost, UNKNOWN, retries=2)
 
 
 def lists() -> Iterator[Case]:
@@ -125,7 +125,7 @@ def lists() -> Iterator[Case]:
         hostile[f"pagination_that_is_{name}"] = (says(as_json(data)), ([], *DECODE))
     for name, (script, ends) in hostile.items():
         yield Case(f"list-{name}", "list", {"list": script}, ends, timeout=1.0)
-        yield Case(f"send-lost-{name}", "send", {"send": says(End.CLOSE), "list": script}, UNKNOWN, retry_fields=2)
+        yield Case(f"send-lost-{name}", "send", {"send": says(End.CLOSE), "list": script}, UNKNOWN, retries=2)
         no_stream = {"stream": says(whole(b"", "404 No")), "list": script}
         if name in {"the_same_messages_under_new_cursors", "a_loop_of_three_cursors", "messages_that_are_no_list"}:
             yield Case(f"replies-{name}", "replies", no_stream, NOTHING, patience=1.3)
@@ -158,21 +158,21 @@ def odd_rows() -> Iterator[Case]:
     yield Case("replies-messages_of_another_thread", "replies", no_stream, (["one", "two"],), patience=1.6)
     foreign = listing(lambda: page([message("x-1", "hello", direction="INBOUND", threadId=OTHER_THREAD)]))
     yield Case(
-        "send-lost-found_in_another_thread", "send", {"send": says(End.CLOSE), "list": foreign}, UNKNOWN, retry_fields=2
+        "send-lost-found_in_another_thread", "send", {"send": says(End.CLOSE), "list": foreign}, UNKNOWN, retries=2
     )
     mine = listing(lambda: page([message("m-5", "hello", 0.05, direction="INBOUND")]))
-    yield Case("send-lost-found", "send", {"send": says(End.CLOSE), "list": mine}, (*UNKNOWN, "m-5"), retry_fields=2)
+    yield Case("send-lost-found", "send", {"send": says(End.CLOSE), "list": mine}, (*UNKNOWN, "m-5"), retries=2)
 
     yield Case("list-one_id_for_two_messages", "list", {"list": _same_id}, (["one", "two"],))
     without_stream = {"stream": says(whole(b"", "404 No")), "list": _same_id}
     yield Case("replies-one_id_for_two_listed", "replies", without_stream, (["one", "two"],), patience=1.6)
     for name, script in {"messages_of_another_thread": listing(_mixed), "one_id_for_two_messages": _same_id}.items():
         lost = {"send": says(End.CLOSE), "list": script}
-        yield Case(f"send-lost-{name}", "send", lost, UNKNOWN, retry_fields=2)
+        yield Case(f"send-lost-{name}", "send", lost, UNKNOWN, retries=2)
     surrogates = listing(lambda: page([message("\ud800", "\udfff", seconds=0.1), message("m-2", HARMFUL)]))
     yield Case("list-odd_texts", "list", {"list": surrogates}, (["\udfff", HARMFUL], *DECODE))
     long = listing(lambda: page([message("x" * MEBI, "good")]))
     yield Case("list-an_id_of_1_mb", "list", {"list": long}, (*GOOD, *DECODE))
     for status in ("400 Bad", "404 No", "500 No"):
         refused = {"send": says(End.CLOSE), "list": says(whole(b"{}", status))}
-        yield Case(f"send-lost-history_{status[:3]}", "send", refused, UNKNOWN, retry_fields=2)
+        yield Case(f"send-lost-history_{status[:3]}", "send", refused, UNKNOWN, retries=2)

@@ -20,6 +20,7 @@ from hostile import (
     dripping,
     endless,
     event,
+    flushed_gzip,
     good_event,
     head,
     message,
@@ -191,7 +192,7 @@ def odd_messages() -> Iterator[Case]:
         lambda: [gzip.compress(event(message("m-1", "one"))), 0.05, gzip.compress(event(message("m-2", "two")))], ZIPPED
     )
     yield Case("replies-gzip_members", "replies", {"stream": members}, (["one", "two"],))
-    flushed = streaming(lambda: [flushed(event(message("m-1", "one")))], ZIPPED)
+    flushed = streaming(lambda: [flushed_gzip(event(message("m-1", "one")))], ZIPPED)
     yield Case("replies-gzip_flushed", "replies", {"stream": flushed}, (["one"],))
 
 
