@@ -44,7 +44,7 @@ def test_the_ledger_learns_the_servers_clock_from_its_dates() -> None:
 
 
 def test_the_floor_of_a_send_does_not_move() -> None:
-    """The floor is the earliest time that the message can have. It depends on the clock at the begin of the send, or on
+    """The floor is the earliest time that the message can have. It depends on the clock at the start of the send, or on
     the first known clock. Later dates do not change it.
     """
     ledger = SendLedger()
@@ -84,7 +84,7 @@ def test_a_message_that_was_listed_before_the_send_is_not_a_match() -> None:
     with ledger.sending("t", "yes", 14) as sending:
         sending.waiting = False
         assert find(ledger, sending, message(7, 1012), message(8, 1012, "other"), message(9, None)) is Match.ABSENT
-        # A message that was listed after the begin of the send may match.
+        # A message that was listed after the start of the send may match.
         ledger.saw("t", [message(10, 1015)], 15)
         assert find(ledger, sending, message(10, 1015)) == message(10, 1015)
 
@@ -180,6 +180,7 @@ def test_known_messages_are_forgotten_after_thirty_seconds() -> None:
     assert ledger.known("u") == {"11": 170}
 
 
+@pytest.mark.slow
 def test_the_ledger_forgets_the_oldest_confirmed_messages() -> None:
     """The ledger keeps only the last thousands of confirmed messages, and each for thirty seconds. So its memory is
     bounded.

@@ -95,7 +95,7 @@ class Hostile(Peer):
         self.born = _stamp(0.5)
         self._serving: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
-        super().__init__(self._answered)
+        super().__init__(self._respond)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class Hostile(Peer):
         with suppress(OSError), plain:
             self._take(self, plain)
 
-    def _answered(self, raw: bytes, connection: socket.socket) -> bytes | None:
+    def _respond(self, raw: bytes, connection: socket.socket) -> bytes | None:
         request = Request(raw, self)
         for step in self.scripts[request.operation](request):
             if isinstance(step, bytes):

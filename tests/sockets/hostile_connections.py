@@ -37,28 +37,28 @@ from raw_server import read_request
 
 def connections() -> Iterator[Case]:
     """Connections that are silent, slow, closed or reset at each point of a response."""
-    answers = {
+    responses = {
         "get": as_json({"thread": {"id": THREAD_ID}}),
         "create": as_json({"thread": {"id": THREAD_ID}}),
         "list": as_json(page([])),
         "send": as_json({"messageId": "m-1"}),
     }
-    for call, answer in answers.items():
-        body = answer.index(b"\r\n\r\n") + 4
+    for call, response in responses.items():
+        body = response.index(b"\r\n\r\n") + 4
         late: tuple[object, ...] = UNKNOWN if call == "send" else (APITimeoutError,)
         lost: tuple[object, ...] = UNKNOWN if call == "send" else CONNECTION
         for name, script, ends in (
             ("silence", says(End.HOLD), late),
-            ("a_head_that_drips", dripping(answer, 0.05), late),
-            ("a_body_that_drips", lambda _, a=answer, b=body: chain([a[:b]], bytewise(a[b:], 0.2)), late),
+            ("a_head_that_drips", dripping(response, 0.05), late),
+            ("a_body_that_drips", lambda _, a=response, b=body: chain([a[:b]], bytewise(a[b:], 0.2)), late),
             ("closed_before_the_head", says(End.CLOSE), lost),
-            ("closed_in_the_head", says(answer[:20], End.CLOSE), lost),
-            ("closed_after_the_head", says(answer[:body], End.CLOSE), lost),
-            ("closed_in_the_body", says(answer[:-3], End.CLOSE), lost),
+            ("closed_in_the_head", says(response[:20], End.CLOSE), lost),
+            ("closed_after_the_head", says(response[:body], End.CLOSE), lost),
+            ("closed_in_the_body", says(response[:-3], End.CLOSE), lost),
             ("reset_before_the_head", says(End.RESET), lost),
-            ("reset_in_the_head", says(answer[:20], 0.05, End.RESET), lost),
-            ("reset_after_the_head", says(answer[:body], 0.05, End.RESET), lost),
-            ("reset_in_the_body", says(answer[:-3], 0.05, End.RESET), lost),
+            ("reset_in_the_head", says(response[:20], 0.05, End.RESET), lost),
+            ("reset_after_the_head", says(response[:body], 0.05, End.RESET), lost),
+            ("reset_in_the_body", says(response[:-3], 0.05, End.RESET), lost),
         ):
             if call in {"get", "send"} or name in {"silence", "a_body_that_drips", "reset_in_the_body"}:
                 yield Case(f"{call}-{name}", call, {call: script}, ends, retries=2 if call == "send" else 0)

@@ -74,7 +74,7 @@ def test_a_conversation_works_only_inside_its_block(thread: Any) -> None:
 
 
 def test_a_conversation_that_cannot_open(kind: Kind, sandbox: Sandbox, dead_url: str) -> None:
-    """A wrong key or a missing network raises an error at the begin of the block. An unknown thread raises an error at
+    """A wrong key or a missing network raises an error at the start of the block. An unknown thread raises an error at
     the first use.
     """
     with pytest.raises(AuthenticationError), kind.client("wrong", base_url=sandbox.url).thread(AGENT_ID).conversation():
@@ -199,11 +199,11 @@ def test_a_stream_that_cannot_be_interrupted() -> None:
             more.wait(5)
             yield b": late\n\n"
 
-    def answer(_: httpx.Request) -> httpx.Response:
+    def respond(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
 
     kind = Kind(asynchronous=False)
-    with httpx.Client(transport=httpx.MockTransport(answer)) as given:
+    with httpx.Client(transport=httpx.MockTransport(respond)) as given:
         began = time.monotonic()
         with kind.client(http_client=given).thread(AGENT_ID).conversation() as chat:
             assert next(chat.replies(timeout=5)).text == "hello"

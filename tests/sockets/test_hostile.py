@@ -98,8 +98,8 @@ def test_no_response_does_harm(kind: Kind, case: Case) -> None:
 def test_cookies_are_not_kept(kind: Kind, number: int) -> None:
     """If a response sets cookies, the next request sends none."""
     cookies = b"".join(b"Set-Cookie: c%d=1; Path=/\r\n" % each for each in range(number * 20))
-    answer = as_json({"thread": {"id": THREAD_ID}}).replace(b"\r\n", b"\r\n" + cookies, 1)
-    server = Hostile({"get": says(answer)})
+    response = as_json({"thread": {"id": THREAD_ID}}).replace(b"\r\n", b"\r\n" + cookies, 1)
+    server = Hostile({"get": says(response)})
     with watched(kind, server, timeout=1) as (client, _):
         for _ in range(3):
             client.threads.get(THREAD_ID)
@@ -169,12 +169,12 @@ def readings(text: str) -> Iterator[str]:
 ECHOES: Final = [*echoes(), *echoes_in_fields()]
 
 
-@pytest.mark.parametrize(("call", "answer"), [echo[1:] for echo in ECHOES], ids=[echo[0] for echo in ECHOES])
-def test_no_error_contains_the_key(kind: Kind, call: str, answer: Script) -> None:
+@pytest.mark.parametrize(("call", "response"), [echo[1:] for echo in ECHOES], ids=[echo[0] for echo in ECHOES])
+def test_no_error_contains_the_key(kind: Kind, call: str, response: Script) -> None:
     """If a response shows the key in any form, no part of the error contains the key. The pickled error does not
     contain it either.
     """
-    case = Case("", call, {call if call != "ask" else "send": answer}, (), timeout=0.6)
+    case = Case("", call, {call if call != "ask" else "send": response}, (), timeout=0.6)
     with watched(kind, Hostile(case.scripts), timeout=0.6, max_retries=0) as (client, watch):
         try:
             CALLS[call](client, watch, case)
