@@ -21,14 +21,8 @@ from conftest import THREAD_ID
 from raw_server import STREAM, Peer
 
 OTHER_THREAD: Final = "99999999-3c1d-4f6e-8a2b-9d8c7b6a5f4e"
-
-
 KEY: Final = "k3y/0f+Ada~=99"
-
-
 MEBI: Final = 1024 * 1024
-
-
 PIECE: Final = 64 * 1024
 
 

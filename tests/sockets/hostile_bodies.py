@@ -33,7 +33,7 @@ from hostile_case import (
     CONNECTION,
     DECODE,
     GOT,
-    NO_ANSWER,
+    NO_RESPONSE,
     NOTHING,
     TEXT,
     UNKNOWN,
@@ -43,25 +43,13 @@ from hostile_case import (
 )
 
 RAW_FIRST, RAW_MORE = deflated(b"a" * MEBI, -15)
-
-
 ZLIB_FIRST, ZLIB_MORE = deflated(b"a" * MEBI, 15)
-
-
 # Each block becomes 16 MiB of the letter "a". The encoder made it at its highest level.
 BROTLI_FIRST: Final = bytes.fromhex("cfffff7ff825c2e2b14020f7fedf00")
-
-
 BROTLI_MORE: Final = bytes.fromhex("fcffff875f02200e0b0074efff0d")
-
-
 # A frame with a window of 8 MiB. Each block means "128 KiB of this byte" (RFC 8878 section 3.1.1.2).
 ZSTD_FIRST: Final = bytes.fromhex("28b52ffd0068")
-
-
 ZSTD_MORE: Final = ((128 * 1024 << 3) | 2).to_bytes(3, "little") + b"a"
-
-
 GZIPPED: Final = gzip.compress(TEXT)
 
 
@@ -100,7 +88,7 @@ LENGTHS: Final[dict[str, tuple[tuple[Step, ...], tuple[object, ...]]]] = {
     "zero": ((head(length=0), TEXT), DECODE),
     "negative": ((head("200 OK", b"Content-Length: -1"), TEXT, End.CLOSE), (*CONNECTION, GOT)),
     "no_number": ((head("200 OK", b"Content-Length: many"), TEXT, End.CLOSE), (*CONNECTION, GOT)),
-    "of_5000_digits": ((head("200 OK", b"Content-Length: " + b"9" * 5000), TEXT, End.CLOSE), NO_ANSWER),
+    "of_5000_digits": ((head("200 OK", b"Content-Length: " + b"9" * 5000), TEXT, End.CLOSE), NO_RESPONSE),
     "repeated": ((head("200 OK", b"Content-Length: %d" % len(TEXT), length=len(TEXT)), TEXT), (*CONNECTION, GOT)),
     "repeated_and_different": ((head("200 OK", b"Content-Length: 2", length=len(TEXT)), TEXT), CONNECTION),
     "beside_chunks": (
@@ -113,7 +101,7 @@ LENGTHS: Final[dict[str, tuple[tuple[Step, ...], tuple[object, ...]]]] = {
 def bodies() -> Iterator[Case]:
     """Bodies that are too large or have no end."""
     for name, make in SIZES.items():
-        slow = NO_ANSWER if name == "endless_tiny_chunks" else ()
+        slow = NO_RESPONSE if name == "endless_tiny_chunks" else ()
         yield Case(f"get-{name}", "get", {"get": make("200 OK")}, (*DECODE, *slow), timeout=1.0)
         if name in {"64_mib", "endless", "endless_tiny_chunks", "a_gzip_bomb", "a_gzip_bomb_in_a_gzip"}:
             yield Case(f"get-404-{name}", "get", {"get": make("404 No")}, (NotFoundError, *slow), timeout=1.0)
@@ -149,10 +137,10 @@ def chunks() -> Iterator[Case]:
             says(chunked, b"%x;%s\r\n%s\r\n0\r\n\r\n" % (len(TEXT), b"x" * MEBI, TEXT)),
             (GOT, *CONNECTION),
         ),
-        "an_endless_size": (endless(chunked, b"0" * PIECE), NO_ANSWER),
-        "an_endless_extension": (endless(chunked + b"1;", b"x" * PIECE), NO_ANSWER),
-        "endless_trailers": (endless(chunked + chunk + b"0\r\n", b"X-Trailer: x\r\n" * 4096), (GOT, *NO_ANSWER)),
-        "an_endless_trailer": (endless(chunked + chunk + b"0\r\nX: ", b"x" * PIECE), (GOT, *NO_ANSWER)),
+        "an_endless_size": (endless(chunked, b"0" * PIECE), NO_RESPONSE),
+        "an_endless_extension": (endless(chunked + b"1;", b"x" * PIECE), NO_RESPONSE),
+        "endless_trailers": (endless(chunked + chunk + b"0\r\n", b"X-Trailer: x\r\n" * 4096), (GOT, *NO_RESPONSE)),
+        "an_endless_trailer": (endless(chunked + chunk + b"0\r\nX: ", b"x" * PIECE), (GOT, *NO_RESPONSE)),
         "no_end": (says(chunked, chunk, End.HOLD), (APITimeoutError,)),
         "cut_off": (says(chunked, chunk, End.CLOSE), CONNECTION),
     }
@@ -167,18 +155,12 @@ def chunks() -> Iterator[Case]:
         # The head and the body may come together or not.
         yield Case(f"get-chunks-{name}-at_once", "get", {"get": says(chunked + bad, End.CLOSE)}, CONNECTION)
         yield Case(f"get-chunks-{name}-later", "get", {"get": says(chunked, 0.05, bad, End.CLOSE)}, CONNECTION)
-        yield Case(f"get-chunks-{name}-held", "get", {"get": says(chunked, 0.05, bad, End.HOLD)}, NO_ANSWER)
+        yield Case(f"get-chunks-{name}-held", "get", {"get": says(chunked, 0.05, bad, End.HOLD)}, NO_RESPONSE)
 
 
 HALF: Final = len(TEXT) // 2
-
-
 MEMBERS: Final = gzip.compress(TEXT[:HALF]) + gzip.compress(TEXT[HALF:])
-
-
 RAW: Final = zlib.compressobj(9, zlib.DEFLATED, -15)
-
-
 PACKED: Final[dict[str, tuple[bytes, bytes, tuple[object, ...]]]] = {
     "cut_off": (b"gzip", GZIPPED[:-12], (*CONNECTION, *DECODE)),
     "without_its_check": (b"gzip", GZIPPED[:-8], (*CONNECTION, *DECODE, GOT)),

@@ -56,36 +56,16 @@ class Case:
     patience: float = 0.5
 
 
-NO_ANSWER: Final = (APIConnectionError, APITimeoutError)
-
-
+NO_RESPONSE: Final = (APIConnectionError, APITimeoutError)
 CONNECTION: Final = (APIConnectionError,)
-
-
 DECODE: Final = (ResponseDecodeError,)
-
-
 UNKNOWN: Final = (DeliveryUnknownError,)
-
-
 GOT: Final = THREAD_ID
-
-
 GOOD: Final = (["good"],)
-
-
 NOTHING: Final[tuple[list[str], ...]] = ([],)
-
-
 NO_REPLY: Final = (ReplyTimeoutError,)
-
-
 DEEP: Final = 100_000
-
-
 HARMFUL: Final = "\x1b[31mred\x9b2J\u202eabc\u2066\u2028next\r\nline\0\x7f\u200f"
-
-
 ODD_TIMES: Final = {
     "no_time": "yesterday",
     "of_the_year_0": "0000-01-01T00:00:00Z",
@@ -101,12 +81,6 @@ ODD_TIMES: Final = {
 
 
 BLOCK: Final = b"a" * PIECE
-
-
 ZIP_FIRST, ZIP_MORE = deflated(b"a" * MEBI, 31)
-
-
 ZIPPED: Final = head("200 OK", b"Content-Encoding: gzip", media="text/event-stream")
-
-
 TEXT: Final = json.dumps({"thread": {"id": THREAD_ID}}).encode()

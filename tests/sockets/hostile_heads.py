@@ -31,7 +31,7 @@ from hostile_case import (
     DECODE,
     GOT,
     HARMFUL,
-    NO_ANSWER,
+    NO_RESPONSE,
     NOTHING,
     TEXT,
     UNKNOWN,
@@ -39,16 +39,12 @@ from hostile_case import (
 )
 
 OK: Final = b"HTTP/1.1 200 OK\r\n"
-
-
 REST: Final = b"Content-Length: %d\r\n\r\n%s" % (len(TEXT), TEXT)
-
-
 ODD_HEADS: Final[dict[str, tuple[Script, tuple[object, ...]]]] = {
-    "an_endless_head": (endless(OK, b"X-Field: x\r\n" * 4096), NO_ANSWER),
-    "an_endless_field": (endless(OK + b"X: ", b"x" * PIECE), NO_ANSWER),
-    "an_endless_name": (endless(OK, b"x" * PIECE), NO_ANSWER),
-    "an_endless_status_line": (endless(b"HTTP/1.1 200 ", b"x" * PIECE), NO_ANSWER),
+    "an_endless_head": (endless(OK, b"X-Field: x\r\n" * 4096), NO_RESPONSE),
+    "an_endless_field": (endless(OK + b"X: ", b"x" * PIECE), NO_RESPONSE),
+    "an_endless_name": (endless(OK, b"x" * PIECE), NO_RESPONSE),
+    "an_endless_status_line": (endless(b"HTTP/1.1 200 ", b"x" * PIECE), NO_RESPONSE),
     "10000_fields": (says(OK, b"X-Field: x\r\n" * 10_000, REST), (GOT, *CONNECTION)),
     "a_reason_of_1_mb": (says(b"HTTP/1.1 200 " + b"x" * MEBI + b"\r\n", REST), (GOT, *CONNECTION)),
     "a_field_of_1_mb": (says(OK, b"X-Field: " + b"x" * MEBI + b"\r\n", REST), (GOT, *CONNECTION)),
@@ -59,18 +55,18 @@ ODD_HEADS: Final[dict[str, tuple[Script, tuple[object, ...]]]] = {
     "status_of_5000_digits": (says(b"HTTP/1.1 " + b"2" * 5000 + b" OK\r\n", REST), CONNECTION),
     "version_9_9": (says(b"HTTP/9.9 200 OK\r\n", REST), (GOT, *CONNECTION)),
     "version_0_9": (says(TEXT, End.CLOSE), CONNECTION),
-    "endless_100_continue": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 512), NO_ANSWER),
-    "endless_103_hints": (endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 512), NO_ANSWER),
-    "a_slow_100_continue": (lambda _: chain.from_iterable(repeat((b"HTTP/1.1 100 X\r\n\r\n", 0.05))), NO_ANSWER),
+    "endless_100_continue": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 512), NO_RESPONSE),
+    "endless_103_hints": (endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 512), NO_RESPONSE),
+    "a_slow_100_continue": (lambda _: chain.from_iterable(repeat((b"HTTP/1.1 100 X\r\n\r\n", 0.05))), NO_RESPONSE),
     "a_switch_of_protocols": (
         says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", End.HOLD),
-        (APIStatusError, *NO_ANSWER),
+        (APIStatusError, *NO_RESPONSE),
     ),
-    "no_http": (says(b"220 mail.example ESMTP\r\n", End.HOLD), NO_ANSWER),
+    "no_http": (says(b"220 mail.example ESMTP\r\n", End.HOLD), NO_RESPONSE),
     "binary": (says(bytes(range(256)) * 64, End.CLOSE), CONNECTION),
-    "endless_binary": (endless(b"", bytes(range(256)) * 256), NO_ANSWER),
-    "endless_line_ends": (endless(b"", b"\r\n" * 32_768), NO_ANSWER),
-    "tls": (says(bytes.fromhex("1603030200020001fc0303") + b"\x8f" * 507, End.HOLD), NO_ANSWER),
+    "endless_binary": (endless(b"", bytes(range(256)) * 256), NO_RESPONSE),
+    "endless_line_ends": (endless(b"", b"\r\n" * 32_768), NO_RESPONSE),
+    "tls": (says(bytes.fromhex("1603030200020001fc0303") + b"\x8f" * 507, End.HOLD), NO_RESPONSE),
     "nul_bytes": (says(OK, b"X-Field: \0\0\r\n", REST), (GOT, *CONNECTION)),
     "status_204_with_a_body": (says(b"HTTP/1.1 204 No Content\r\n", REST), (*DECODE, *CONNECTION)),
     "status_205": (says(b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n"), (*DECODE, *CONNECTION)),
@@ -157,7 +153,7 @@ def waits() -> Iterator[Case]:
         # If `Date` has the same time, there is no wait. Then the rate limit ends the call.
         script = says(whole(b"", "429 Slow", b"Retry-After: " + wait, b"Date: " + wait[:300]))
         if name.startswith("of_the_year"):
-            at_last = (RateLimitError, *NO_ANSWER)
+            at_last = (RateLimitError, *NO_RESPONSE)
             yield Case(f"get-429-a_date_{name}", "get", {"get": script}, at_last, retries=2, rate_limit=50)
     too_often = says(whole(b"", "429 Slow", b"Retry-After: " + b"9" * 400))
     yield Case("replies-429-a_wait_of_400_digits", "replies", {"stream": too_often}, NOTHING, rate_limit=50)

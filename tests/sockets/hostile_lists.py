@@ -33,7 +33,7 @@ from hostile_case import (
     DEEP,
     GOOD,
     HARMFUL,
-    NO_ANSWER,
+    NO_RESPONSE,
     NOTHING,
     ODD_TIMES,
     UNKNOWN,
@@ -53,8 +53,6 @@ def _always_new(make: Callable[[int], object]) -> Script:
 
 
 AT: Final = "2026-01-01T00:00:00Z"
-
-
 ROWS: Final = [message(f"o-{number}", "old", direction="INBOUND", createdAt=AT) for number in range(3)]
 
 
@@ -65,8 +63,8 @@ def _loop(request: Request) -> Iterator[Step]:
 
 
 HOSTILE_LISTS: Final[dict[str, tuple[Script, tuple[object, ...]]]] = {
-    "the_same_messages_under_new_cursors": (_always_new(lambda _: ROWS), (["old"] * 3, *DECODE, *NO_ANSWER)),
-    "empty_pages_under_new_cursors": (_always_new(lambda _: []), ([], *DECODE, *NO_ANSWER)),
+    "the_same_messages_under_new_cursors": (_always_new(lambda _: ROWS), (["old"] * 3, *DECODE, *NO_RESPONSE)),
+    "empty_pages_under_new_cursors": (_always_new(lambda _: []), ([], *DECODE, *NO_RESPONSE)),
     "the_cursor_just_asked_for": (says(as_json(page(ROWS, "c-0"))), (["old"] * 3, *DECODE)),
     "a_loop_of_three_cursors": (_loop, (["old"] * 3, *DECODE)),
     "a_page_of_15_mib": (

@@ -24,11 +24,7 @@ from hostile import (
 
 # The seconds that a call may take after its timeout, and the seconds that the event loop may be blocked.
 SLACK: Final = 0.3
-
-
 MOST_MEMORY: Final = 64 * MEBI
-
-
 # People read errors, so an error must not contain an id of a megabyte.
 LONGEST_LINE: Final = 4096
 

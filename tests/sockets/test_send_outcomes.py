@@ -24,12 +24,8 @@ from send_helpers import ParallelSends, texts
 
 # The server work is probably over after these statuses. A 500 in the contract's own form is proof of it.
 OVER = [500, 502, 503, 520, 521, 522, 523, 525, 526, 527, 530]
-
-
 # The server may still be at work after these statuses.
 WORKING = [408, 504, 524]
-
-
 UNREADABLE = [Html(200), Body(b""), Body(b'{"messageId": '), Body(b"[]"), Body(b'{"status": "SENT"}')]
 UNREADABLE += [Body(b'{"messageId": null}', code=202), Body(b'{"messageId": true}')]
 
