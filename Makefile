@@ -37,11 +37,12 @@ lint: $(VENV)/.tools ## ruff over what is written by hand; which layer may impor
 typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
 	$(BIN)/mypy
 
-unit: $(VENV)/.node ## the tests, with every line and branch of wrapper/ covered
+unit: $(VENV)/.node ## the tests; those that are not slow have to cover every line and branch of wrapper/
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=4 $(ALONE:%=--ignore=tests/%.py)
+	$(BIN)/coverage run -m pytest --quiet --numprocesses=6 -m "not slow" $(ALONE:%=--ignore=tests/%.py)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/pytest --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
 
 hostile: $(VENV)/.tools ## answers of broken and hostile servers, more than a thousand
 	$(BIN)/pytest --numprocesses=2 tests/sockets/test_hostile.py

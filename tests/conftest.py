@@ -173,6 +173,13 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest re
     replaced.__init__ = _note_error
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the contract as slow: they start the generator and other programs."""
+    for item in items:
+        if item.path.parent.name == "contract":
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Watch each test and its fixtures, and record where the key is shown."""
