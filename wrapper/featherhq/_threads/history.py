@@ -274,6 +274,7 @@ class HistoryScan:
         ids = {message.id for message in page}
         if self._anchor.witnesses:
             return not ids.isdisjoint(self._anchor.witnesses)
+        # Without witnesses, a page fits if it is not empty and shows no message that is older than the anchor.
         anchored = self._ranks.get(self._anchor.cursor, float("-inf"))
         earlier = any(self._ranks.get(id_, anchored) < anchored for id_ in ids)
         return bool(page) and not earlier and not any(self.is_old(message, _FAR) for message in page)
