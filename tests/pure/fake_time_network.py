@@ -112,7 +112,7 @@ class Exchange:
         on_outcome = self._on_outcome
         if on_outcome is not None:
             self.abandon()
-            on_outcome(TransportFailure(True, True, "no answer in time"), None)
+            on_outcome(TransportFailure(True, True, "no response in time"), None)
 
 
 class Connection:

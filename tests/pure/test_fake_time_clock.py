@@ -166,7 +166,7 @@ def test_a_request_is_lost_when_the_machine_sleeps() -> None:
     process = world.spawn(post(thread, seconds=5))
     world.at(1, lambda: world.fall_asleep(100))
     world.run_until(process)
-    assert process.value() == TransportFailure(True, True, "no answer in time")
+    assert process.value() == TransportFailure(True, True, "no response in time")
     assert process.finished_at == 105
     assert server.received(thread) == ["hello"]
     late = world.spawn(sleeping(1))

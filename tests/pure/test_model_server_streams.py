@@ -111,7 +111,7 @@ def test_each_option_of_streams(options: dict[str, Any], brought: list[str]) -> 
     done = seen[0]
     assert isinstance(done, JobDone)
     if options.get("head", ()) is None:
-        assert done.outcome == TransportFailure(True, True, "no answer in time")
+        assert done.outcome == TransportFailure(True, True, "no response in time")
     elif "stream_status" in options or "stream_html" in options:
         assert not done.outcome.is_stream
     else:

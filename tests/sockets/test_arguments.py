@@ -60,6 +60,7 @@ def test_key_and_url_from_the_environment(kind: Kind, monkeypatch: pytest.Monkey
         "https://x.y#a",
         "https://x:99999",
         "http://[",
+        "http://a\x00b",
         7,
     ],
 )

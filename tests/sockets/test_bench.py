@@ -70,6 +70,7 @@ def few_clients(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PROGRAMS", ("featherhq",))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_clients")
 def test_every_measurement_in_small(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every measurement gives a result, no message is lost or doubled, and the report has all of them."""

@@ -129,7 +129,7 @@ def test_an_unreadable_success_raises_a_decode_error(
     kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, body: str
 ) -> None:
     """The client's methods and generated functions raise a ResponseDecodeError with the body, never a JSONDecodeError,
-    KeyError or TypeError. (A send reconciles instead: see test_send.)
+    KeyError or TypeError. (A send reconciles instead: see test_send_outcomes.)
     """
     client = connect()
     sandbox.inject("*", Body(SUCCESSES[body]), 6)

@@ -203,7 +203,7 @@ def test_a_timeout_of_a_socket_with_a_signal_handler(sandbox: Sandbox) -> None:
     """The signal handler is set, but it is not called. So a timeout of the socket is still an APITimeoutError."""
     sandbox.inject("getThread", Stall(), 9)
     with Feather(sandbox.api_key, base_url=sandbox.url, rate_limit=None, timeout=0.3) as feather:
-        with pytest.raises(TimeoutError, match="no answer in time") as caught, interrupted(30, TimeLimitError()):
+        with pytest.raises(TimeoutError, match="no response in time") as caught, interrupted(30, TimeLimitError()):
             feather.threads.get(THREAD_ID)
         assert type(caught.value).__name__ == "APITimeoutError"
 

@@ -119,6 +119,7 @@ class Model:
         self.received += [message.text for message in chat.replies(timeout=timeout)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_faults(kind: Kind, seed: int) -> None:
     """A confirmed message is in the thread once, an unknown one at most once, and a rejected one never. Each reply is

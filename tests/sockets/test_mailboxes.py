@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ from featherhq._core.effects import (
     TakeSlot,
 )
 from featherhq._core.rate_limit import Priority, RateLimit, Urgency
+from featherhq._http.failures import raise_if_from_signal
+from featherhq._http.loops import has_input
 from featherhq._http.task_mailbox import _run
 from featherhq._http.task_runner import TaskRunner
 from featherhq._http.thread_runner import ThreadRunner
@@ -291,3 +294,14 @@ def test_a_key_callable_that_fails(connect: Any) -> None:
     thread = connect(api_key=key).thread("0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e")
     with pytest.raises(ConfigurationError, match=r"the callable .*key raised StopIteration"), thread.conversation():
         pass
+
+
+def test_an_unknown_connection_may_have_input() -> None:
+    """If nobody can say whether something has come over a connection, the event loop gets time to notice it."""
+    assert has_input(None)
+
+
+def test_without_signals_there_is_no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the program has never imported `signal`, no error comes from a signal handler."""
+    monkeypatch.delitem(sys.modules, "signal")
+    raise_if_from_signal(ValueError("from elsewhere"))

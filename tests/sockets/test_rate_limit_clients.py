@@ -88,6 +88,8 @@ def test_cancelled_tasks_delay_no_later_call(sandbox: Sandbox) -> None:
     async def program() -> list[str]:
         async with AsyncFeather(sandbox.api_key, base_url=sandbox.url, rate_limit=2) as feather:
             thread = await feather.threads.create(AGENT_ID)
+            # The two slots of this second are taken, so all others wait in the queue.
+            await thread.send("first")
             tasks = [asyncio.create_task(thread.send("no")) for _ in range(100)]
             await asyncio.sleep(0)
             for task in tasks:
@@ -96,4 +98,4 @@ def test_cancelled_tasks_delay_no_later_call(sandbox: Sandbox) -> None:
             await thread.send("yes", timeout=2)
         return [message.text for message in sandbox.messages(thread.id) if message.direction == "INBOUND"]
 
-    assert asyncio.run(program()) == ["yes"]
+    assert asyncio.run(program()) == ["first", "yes"]

@@ -79,6 +79,13 @@ def test_the_public_names() -> None:
     assert all(hasattr(featherhq, name) for name in featherhq.__all__)
 
 
+def test_names_that_are_imported_when_they_are_used() -> None:
+    """`dir` lists them before that. A name that does not exist is an `AttributeError`."""
+    assert {"Feather", "AsyncFeather", "Thread", "AsyncConversation"} <= set(dir(featherhq))
+    with pytest.raises(AttributeError, match="no attribute 'Fether'"):
+        _ = featherhq.Fether
+
+
 @pytest.mark.parametrize(
     ("sync", "asynchronous"),
     [(Feather, AsyncFeather), (Threads, AsyncThreads), (Thread, AsyncThread), (Conversation, AsyncConversation)],

@@ -16,8 +16,8 @@ from featherhq.sandbox import CutAfter, CutBefore, Garbage, Sandbox, Stall, Stat
     [
         (CutBefore(), "the connection was lost"),
         (CutAfter(), "the connection was lost"),
-        (Garbage(), "the answer is not valid HTTP"),
-        (Stall(), "no answer in time"),
+        (Garbage(), "the response is not valid HTTP"),
+        (Stall(), "no response in time"),
     ],
     ids=repr,
 )

@@ -61,7 +61,7 @@ def test_invalid_http_is_not_quoted(
     caplog.set_level("DEBUG", "featherhq")
     peers.append(Peer(answer))
     client = kind.client("very-secret-key", base_url=f"http://127.0.0.1:{peers[0].port}", max_retries=0, timeout=3)
-    with pytest.raises(APIConnectionError, match=r"the answer is not valid HTTP: [\w ]+") as caught:
+    with pytest.raises(APIConnectionError, match=r"the response is not valid HTTP: [\w ]+") as caught:
         client.threads.create(AGENT_ID)
     assert "very-secret-key" not in f"{caught.value!r} {caught.value.__cause__!r} {vars(caught.value)}"
     assert "not valid HTTP" in caplog.text

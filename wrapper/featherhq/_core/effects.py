@@ -48,6 +48,10 @@ class Effect(Generic[T_co]):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        # Not its attributes: a request holds the key.
+        return type(self).__name__
+
     def __iter__(self) -> Generator[Effect[Any], Any, T_co]:
         return (yield self)  # type: ignore[no-any-return]
 

@@ -38,9 +38,9 @@ _REASONS: Final = (
     (httpx.PoolTimeout, "no free connection in time"),
     (httpx.ConnectError, "could not connect"),
     (httpx.ProxyError, "the proxy refused"),
-    ((httpx.TimeoutException, TimeoutError), "no answer in time"),
-    (httpx.RemoteProtocolError, "the connection was lost, or the answer is not valid HTTP"),
-    (httpx.DecodingError, "the encoding of the answer is broken"),
+    ((httpx.TimeoutException, TimeoutError), "no response in time"),
+    (httpx.RemoteProtocolError, "the connection was lost, or the response is not valid HTTP"),
+    (httpx.DecodingError, "the encoding of the response is broken"),
     (httpx.NetworkError, "the connection was lost"),
 )
 

@@ -87,8 +87,7 @@ class Messages:
         self.inbox = Inbox(experience, listen)
         self._experience = experience
         self._server_time = server_time
-        # The server's time when the conversation began: what is older is not new. Until the server tells its time, ours
-        # has to do.
+        # The server's time when the conversation began (until it is known, ours): what is older is not new.
         self._began, self._began_by_wall = now, wall_time
         self._floor = server_time(now)
         self._known: OrderedDict[str, float] = OrderedDict(known)
@@ -221,8 +220,7 @@ class Messages:
         ids = {message.id for message in listed}
         both = not ids.isdisjoint(self._others) and not ids.isdisjoint(self._owns)
         if both and len({message.created_at for message in listed}) == 1 and scan.way == OLDEST_FIRST:
-            # Our own message stands after the others, so the list runs this way. (A wrong guess of the other way would
-            # lose messages.)
+            # Our own message stands after the others. (A wrong guess of the other way would lose messages.)
             self._order = OLDEST_FIRST
         lags = self._note_lag(listed, scan, began)
         fresh = self._read(listed, scan, began, now)
@@ -300,10 +298,7 @@ class Messages:
         return made >= self._new_from - (_OLD if is_after_ours else 0)
 
     def _keep_others(self, others: list[tuple[str, float]], scan: HistoryScan, began: float) -> None:
-        """Remember the last messages that do not concern us. The next scan knows by them where to stop.
-
-        The first ones are remembered too, because the list may run the other way.
-        """
+        """Remember the first and last messages that do not concern us: the next scan stops at them."""
         kept = others if len(others) <= _MOST_OTHERS else [*others[: _MOST_OTHERS // 2], *others[-_MOST_OTHERS // 2 :]]
         for id_, at in reversed(kept):
             self._others[id_] = began
