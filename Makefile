@@ -1,7 +1,8 @@
-# The whole interface to the project. `make` alone lists the verbs.
+# All commands of the project. `make` alone lists them.
 
 PYTHON ?= python3
-VENV := .venv
+# Another Python has an environment of its own: make test PYTHON=python3.12
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 # Tests with a verb of their own: they print what is worth seeing, use both cores anyway, or race against floods.
 ALONE := contract/test_contract_edits contract/test_schemathesis sockets/test_wheel sockets/test_hostile
@@ -9,32 +10,34 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runs ## hold a conversation with a Feather on this machine
+demo: $(VENV)/.runs ## talk to a Feather on this machine
 	@$(BIN)/python examples/demo.py
 
-sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things on
+sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things
 	@$(BIN)/python -m featherhq sandbox
 
-test: lint typecheck check-generated unit hostile edits schemathesis wheel ## everything that has to hold
+test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
-quick: $(VENV)/.tools ## the pure tests, without sockets, but for the slow ones (half a minute)
+full: test hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
+
+quick: $(VENV)/.tools ## the pure tests except the slow ones, without sockets (half a minute)
 	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" tests/pure
 
 setup: $(VENV)/.node ## install what tests and generation need
 
-lint: $(VENV)/.tools ## ruff over what is written by hand; which layer may import which; the drawings in docs/
+lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the drawings in docs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/architecture.py --check
 
-typecheck: $(VENV)/.tools ## mypy, strict, over what is written by hand
+typecheck: $(VENV)/.tools ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(VENV)/.node ## the tests; those that are not slow have to cover every line and branch of wrapper/
@@ -44,16 +47,16 @@ unit: $(VENV)/.node ## the tests; those that are not slow have to cover every li
 	$(BIN)/coverage report
 	$(BIN)/pytest --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
 
-hostile: $(VENV)/.tools ## answers of broken and hostile servers, more than a thousand
+hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
 	$(BIN)/pytest --numprocesses=2 tests/sockets/test_hostile.py
 
-edits: $(VENV)/.node ## edits of the contract, each alone, and what contract-diff says of it
+edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each
 	$(BIN)/pytest -s tests/contract/test_contract_edits.py
 
 schemathesis: $(VENV)/.tools ## the contract against the sandbox
 	$(BIN)/pytest -s tests/contract/test_schemathesis.py
 
-wheel: $(VENV)/.tools ## build the wheel and try it in an empty environment
+wheel: $(VENV)/.tools ## build the wheel, and try it in an empty environment
 	$(BIN)/pytest tests/sockets/test_wheel.py
 
 model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or more (twenty minutes)
@@ -65,7 +68,7 @@ mutants: $(VENV)/.tools ## thousands of small wrong edits of the core, each of w
 architecture: $(VENV)/.tools ## draw the layers and the table of states into docs/architecture.md
 	$(BIN)/python tools/architecture.py
 
-soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and a count of each (two minutes)
+soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
 bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
@@ -76,10 +79,10 @@ bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), o
 	done
 	@$(VENV)/bench/bin/python benchmarks/bench.py $(VENV)/bare/bin/python $(addprefix --only=,$(ONLY)) $(addprefix --rounds=,$(ROUNDS))
 
-contract: $(VENV)/.tools ## bring the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
+contract: $(VENV)/.tools ## merge the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
 	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
 
-contract-diff: $(VENV)/.node ## what the contract's changes break since the last release, or since BASE=rev
+contract-diff: $(VENV)/.node ## what changes of the contract break since the last release, or since BASE=rev
 	@$(BIN)/python tools/contract_diff.py $(addprefix --base=,$(BASE))
 
 generate: $(VENV)/.tools ## make generated/ from openapi.yaml and openapi.overlay.yaml, and _sync/ from _async/
@@ -90,11 +93,11 @@ check-generated: $(VENV)/.tools ## fail if generated/ is not what the contract g
 	$(BIN)/python tools/generate.py --check
 	$(BIN)/python tools/twins.py --check
 
-format: $(VENV)/.tools ## put what is written by hand in form
+format: $(VENV)/.tools ## format what is written by hand
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove what make has made, but for generated/
+clean: ## remove what make has made, except generated/ and _sync/
 	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
 
 $(BIN)/python:

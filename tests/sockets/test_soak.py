@@ -11,6 +11,8 @@ import pytest
 sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 
 import soak
+
+
 @pytest.mark.slow
 def test_nothing_is_doubled_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """Under faults, no message and no reply is lost or doubled."""
