@@ -159,9 +159,7 @@ def _proxy(variable: str, value: str) -> Proxy:
         problem = "has a /, ? or # in its credentials"
     elif not host:
         problem = "has no host"
-    elif (found := re.fullmatch(_HOST, host, re.ASCII)) is None or (
-        found.lastindex and _address(host.strip("[]")) is None
-    ):
+    elif not _is_host(host):
         problem = "has an invalid host"
     elif port and not _is_port(port):
         problem = "has a port that is not a number from 1 to 65535"

@@ -91,8 +91,7 @@ class Messages:
         self._began, self._began_by_wall = now, wall_time
         self._floor = server_time(now)
         self._known: OrderedDict[str, float] = OrderedDict(known)
-        # Each with when it was first seen.
-        self._others = dict(known)
+        self._others = dict(known)  # with when each was first seen
         self._settled: set[str] = set()
         self._missing: dict[str, float] = {}
         self._owns: dict[str, Own] = {}
@@ -102,8 +101,7 @@ class Messages:
         self._all_seen = False
         # Where the next scan may begin, and how many scans have found nothing there.
         self._anchor: Anchor | None = None
-        self._doubts = 0
-        self._order = UNKNOWN
+        self._doubts, self._order = 0, UNKNOWN
 
     # Messages of ours.
 
