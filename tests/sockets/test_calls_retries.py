@@ -117,7 +117,7 @@ def test_a_connection_that_the_server_does_not_accept(kind: Kind) -> None:
         began = time.monotonic()
         with pytest.raises(APITimeoutError, match="no connection in time"):
             client.thread(THREAD_ID).send("hello")
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 2
         for filler in fillers:
             filler.close()
 
