@@ -12,9 +12,7 @@ from featherhq._threads.history import Anchor, HistoryScan
 from featherhq._threads.inbox import Inbox
 from featherhq._threads.messages import Messages
 from featherhq.models import Message
-from history_messages import START, ids, messages
-from history_messages import known as lists
-from history_messages import message as numbered
+from history_messages import START, ids, known as lists, message as numbered, messages
 from message_stamps import stamped
 
 
