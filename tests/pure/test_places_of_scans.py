@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_time import EPOCH
 from featherhq import FeatherError
-from featherhq._core.effects import Accepted
+from featherhq._core.effects import Accepted, SendRequest
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST
 from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._logging import log
@@ -51,6 +51,21 @@ def test_a_page_of_a_scan_is_requested_once() -> None:
     error = caller.run(flows.scan_page(caller.settings, flows.Listing(THREAD), "a", urgency), ok({}, 500))
     assert isinstance(error, FeatherError)
     assert (error.method, error.attempts, len(caller.requests)) == ("GET", 1, 2)
+
+
+def test_a_stream_is_opened_as_its_conversation_says() -> None:
+    """The opening of a stream is as urgent as the conversation says, is repeated as often, and may take as long. By
+    default, it may take a little less than the client's timeout.
+    """
+    caller = Caller(timeout=10.0, rate_limit=10.0)
+    urgency = Urgency(Priority.REOPEN)
+    stopped = caller.run(flows.open_stream(caller.settings, THREAD, urgency, 1), ok({}, 503))
+    assert (stopped.error.method, stopped.error.attempts, len(caller.requests)) == ("GET", 2, 2)
+    assert [slot.urgency for slot in caller.slots] == [urgency] * 2
+    for seconds, expected in ((None, 9.5), (3.0, 3.0)):
+        effect = next(flows.open_stream(Caller(timeout=10.0).settings, THREAD, urgency, 0, seconds))
+        assert isinstance(effect, SendRequest)
+        assert effect.seconds == expected
 
 
 def test_a_scan_begins_after_our_first_message() -> None:
