@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from featherhq import UsageError
+from featherhq import APIConnectionError, AuthenticationError, UsageError
 from flow_scenarios import Scenario, quiet
+from model_server_faults import never_sent, status
 
 __all__ = ["quiet"]
 
@@ -28,6 +29,50 @@ def test_the_next_message_is_awaited_as_long_as_the_caller_wants() -> None:
     scenario.run(30.0)
     assert scenario.chat.texts == ["late"]
     assert replies.took == pytest.approx(9.0, abs=0.3)
+
+
+def test_a_short_wait_is_not_longer_than_asked_for() -> None:
+    """A wait of less than a second is as short as the caller asks for."""
+    scenario = Scenario()
+    scenario.chat.open()
+    scenario.run(5.0)
+    assert scenario.world.run_until(scenario.chat.replies(0.4)).took == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_conversation_does_not_open_if_the_server_cannot_be_reached() -> None:
+    """If no request can be sent, opening the conversation raises an error."""
+    scenario = Scenario()
+    scenario.server.fault("*", *[never_sent()] * 3)
+    opening = scenario.world.run_until(scenario.chat.open_soon())
+    assert isinstance(opening.error, APIConnectionError)
+
+
+def test_a_conversation_does_not_open_with_a_refused_key() -> None:
+    """If the key is refused, opening the conversation raises an error, and this error is not raised again later."""
+    scenario = Scenario()
+    scenario.server.fault("*", status(401))
+    opening = scenario.world.run_until(scenario.chat.open_soon())
+    assert isinstance(opening.error, AuthenticationError)
+    assert scenario.world.run_until(scenario.chat.replies(3.0)).error is None
+
+
+def test_a_conversation_learns_whether_heads_are_held_back() -> None:
+    """A conversation waits for the head of its stream. Once a head came too late for a question, the next
+    conversations wait only half a second, until a head comes in time again.
+    """
+    scenario = Scenario(head=(8.0, 8.0), life=None)
+
+    def opens_within() -> float:
+        return scenario.world.run_until(scenario.conversation().open_soon()).took
+
+    assert opens_within() == pytest.approx(8.0, abs=0.2)
+    scenario.conversation().ask_once("hello", 30.0)
+    scenario.run(6.0)
+    assert opens_within() == pytest.approx(0.5, abs=0.2)
+    scenario.server.options.head = (0.0, 0.0)
+    assert opens_within() == pytest.approx(0.0, abs=0.2)
+    scenario.server.options.head = (8.0, 8.0)
+    assert opens_within() == pytest.approx(8.0, abs=0.2)
 
 
 @pytest.mark.parametrize(("seconds", "sent_after"), [(3.0, 1.0), (60.0, 5.0)])

@@ -299,6 +299,21 @@ def test_a_message_waits_two_seconds_for_the_list() -> None:
     assert talk.state.take(talk.now + 2.01) is None
 
 
+def test_a_conversation_wakes_up_when_a_message_need_not_wait_longer() -> None:
+    """A message that waits for the list may be taken after two seconds. Somebody who waits for a reply looks again
+    once the list cannot lag any more.
+    """
+    for asking, wait in ((False, 2.0), (True, 4.0)):
+        talk = PageTalk(Experience(lag=4.0))
+        job = talk.open_after_gap()
+        if asking:
+            talk.state.ask(talk.now)
+        talk.hear(job, ("1", 0.0))
+        talk.scan()
+        assert talk.state.due(talk.now) == talk.now + wait
+        assert talk.state.due(talk.now + wait) > talk.now + wait
+
+
 def test_at_the_end_a_possible_reply_is_returned() -> None:
     """A message that was made just before ours may be its reply. It is returned when the time is up."""
     talk = PageTalk()

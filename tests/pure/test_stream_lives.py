@@ -103,7 +103,9 @@ def test_a_stream_that_was_well_ends_a_row_of_failures() -> None:
         job = talk.connect()
         for delay in (0.5, 1.0):
             talk.state.streams.failed(job, "no", talk.now)
-            assert talk.events.pop() == StreamLost("no", pytest.approx(delay))
+            event = talk.events.pop()
+            assert isinstance(event, StreamLost)
+            assert (event.reason, event.delay) == ("no", pytest.approx(delay))
             job = talk.connect(delay)
         talk.state.streams.opened(job, talk.now)
         assert not delivers or talk.hear(job, ("1", 0.0))
