@@ -139,6 +139,14 @@ def test_only_the_first_stream_is_requested_again_within_its_job() -> None:
         notices.talk.now += 0.6
 
 
+def test_a_question_alone_does_not_repeat_its_request_for_a_stream() -> None:
+    """A conversation that was not opened, as for one question, requests its stream only once within the job."""
+    notices = Notices()
+    (job,) = started(notices.intake.start())
+    notices.caller.run(job.flow, Response(503, {}, b""))
+    assert len(notices.caller.requests) == 1
+
+
 # Pages of the list.
 
 
