@@ -51,3 +51,10 @@ def test_a_broken_body_of_two_bytes_is_an_error() -> None:
     """Two bytes are enough to see that a deflated body is broken. One byte more is not waited for."""
     with pytest.raises(UnreadableBodyError):
         list(Unpacker("deflate").feed(b"\xff\xff"))
+
+
+@pytest.mark.parametrize("status", [199, 300, 302])
+def test_only_statuses_of_two_hundred_and_more_are_successes(status: int) -> None:
+    """A status below 200 or from 300 on is an error, and the request was not done."""
+    error = error_of(Response(status, {}))
+    assert (error.status_code, error.delivered) == (status, False)
