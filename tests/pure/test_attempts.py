@@ -9,17 +9,18 @@ import pytest
 from fake_time import at_once
 from featherhq import APITimeoutError, InvalidArgumentError
 from featherhq._core.attempts import attempts, call
-from featherhq._core.effects import AskKey, SendRequest
+from featherhq._core.effects import AskKey, SendRequest, Sleep
 from featherhq._core.events import AttemptEnded, Event, KeyRefused, RetryPlanned
 from featherhq._core.key import Key
 from featherhq._core.rate_limit import Priority, Urgency
-from featherhq._core.responses import Response
+from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.retry import Deadline
 from flow_caller import LOST, NOW, URL, Caller, ok
 
 GET = {"method": "get", "url": "/a/b"}
 POST = {"method": "post", "url": "/a/b", "json": {"c": 1}}
 FINE = ok({})
+NEVER_SENT = TransportFailure(sent=False, timed_out=False, reason="refused")
 
 
 def test_a_request_is_completed() -> None:
@@ -38,9 +39,14 @@ def test_a_request_is_completed() -> None:
     assert len(key) == 1
     plain = {"User-Agent": caller.settings.user_agent, "Accept-Encoding": "gzip, deflate"}
     assert headers == {**plain, "Accept": "application/json", **key}
-    caller.run(attempts(caller.settings, GET, Deadline(NOW + 9), streaming=True), FINE)
-    headers = {name: str(value) for name, value in caller.requests[-1]["headers"].items()}
-    assert (headers["Accept"], headers["Accept-Encoding"]) == ("text/event-stream", "identity")
+    effect = next(attempts(caller.settings, GET, Deadline(NOW + 9), streaming=True))
+    assert isinstance(effect, SendRequest)
+    assert effect.streaming
+    assert effect.request["headers"]["Accept"] == "text/event-stream"
+    assert effect.request["headers"]["Accept-Encoding"] == "identity"
+    effect = next(attempts(caller.settings, GET, Deadline(NOW + 9)))
+    assert isinstance(effect, SendRequest)
+    assert not effect.streaming
 
 
 @pytest.mark.parametrize("part", [".", ".."])
@@ -90,6 +96,9 @@ def test_a_key_is_waited_for_until_the_deadline() -> None:
     assert isinstance(asked, AskKey)
     assert asked.seconds == 0.75
     assert isinstance(flow.send(asked.ask(at_once)), SendRequest)
+    waiting = flow.send(NEVER_SENT)
+    assert isinstance(waiting, Sleep)
+    assert isinstance(next(flow), SendRequest)
     caller.now += 0.5
     asked = flow.send(Response(401, {}))
     assert isinstance(asked, AskKey)
@@ -97,7 +106,7 @@ def test_a_key_is_waited_for_until_the_deadline() -> None:
     assert isinstance(flow.send(asked.ask(at_once)), SendRequest)
     with pytest.raises(StopIteration) as end:
         flow.send(ok({}))
-    assert (end.value.value.attempts, end.value.value.began) == (2, NOW + 0.5)
+    assert (end.value.value.attempts, end.value.value.began) == (3, NOW + 0.5)
     assert KeyRefused("GET", "/a/b") in events
 
 
