@@ -1,4 +1,4 @@
-"""The rate limit: who is woken when a caller leaves the queue, and who keeps the place in it."""
+"""The rate limit: who is woken when a caller leaves, who keeps the place in the queue, and how slots are spread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
-from rate_limit_queue import NOW, OWED, REOPEN
+from rate_limit_queue import NOW, OWED, REOPEN, Queue
 
 
 def slots(priority: Priority, woken: list[int]) -> tuple[RateLimit, list[Slot]]:
@@ -45,3 +45,29 @@ def test_a_caller_that_becomes_no_more_urgent_keeps_its_place(priority: Priority
     assert joined[0].priority is priority
     assert joined[0].ask(0.0, math.inf) is True
     assert woken == [1]
+
+
+def test_reopenings_are_spread_by_the_average_round_trip() -> None:
+    """A slot is in use for a window and a round trip. So the gap between two reopenings is the tenth part of that, if
+    there are ten slots. The round trip is the average of many responses.
+    """
+    limit, now = RateLimit(10), 0.0
+    for _ in range(60):
+        slot = limit.slot(Urgency(NOW))
+        slot.join(lambda: None)
+        assert slot.ask(now, math.inf) is True
+        slot.answered(now + 0.5)
+        now += 2.0
+    first, second = limit.slot(Urgency(REOPEN)), limit.slot(Urgency(REOPEN))
+    for slot in (first, second):
+        slot.join(lambda: None)
+    assert first.ask(now, math.inf) is True
+    assert second.ask(now, math.inf) == pytest.approx((1.002 + 0.5) / 10, abs=0.001)
+
+
+def test_a_window_of_three_slots_keeps_none_free() -> None:
+    """If a window has only three slots, reopenings may take all of them."""
+    queue = Queue(RateLimit(3))
+    callers = [queue.come(REOPEN) for _ in range(3)]
+    queue.run()
+    assert [caller.served_at for caller in callers] == pytest.approx([0.0, 0.334, 0.668])
