@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
-from rate_limit_queue import NOW, OWED, REOPEN, Queue
+from rate_limit_queue import CHECK, NOW, OWED, RENEW, REOPEN, Queue
 
 
 def slots(priority: Priority, woken: list[int]) -> tuple[RateLimit, list[Slot]]:
@@ -71,3 +71,16 @@ def test_a_window_of_three_slots_keeps_none_free() -> None:
     callers = [queue.come(REOPEN) for _ in range(3)]
     queue.run()
     assert [caller.served_at for caller in callers] == pytest.approx([0.0, 0.334, 0.668])
+
+
+def test_a_check_does_not_overtake_an_earlier_renewal() -> None:
+    """Checks and renewals take spare slots in the order in which they came, until a check has waited half a minute."""
+    limit = RateLimit(1)
+    taken, renewal, check = (limit.slot(Urgency(priority)) for priority in (NOW, RENEW, CHECK))
+    for slot in (taken, renewal, check):
+        slot.join(lambda: None)
+    assert taken.ask(0.0, math.inf) is True
+    assert renewal.ask(0.1, math.inf) is not True
+    assert check.ask(0.2, math.inf) is not True
+    assert check.ask(9.0, math.inf) is not True
+    assert renewal.ask(9.0, math.inf) is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from featherhq._core.sse import LARGEST_EVENT, EventDecoder, EventTooLargeError
+from featherhq._core.sse import LARGEST_EVENT, EventDecoder, EventTooLargeError, StreamEvent
 
 
 def texts(*chunks: bytes) -> list[str]:
@@ -54,3 +54,14 @@ def test_comments_do_not_make_room_in_an_event() -> None:
         assert list(decoder.feed(part)) == []
     with pytest.raises(EventTooLargeError):
         list(decoder.feed(part * 2))
+
+
+def test_a_new_decoder_has_seen_nothing() -> None:
+    """A stream begins without a comment, a type and an id. Its first event may be as large as any other. A byte order
+    mark is removed only if nothing comes before it.
+    """
+    decoder = EventDecoder()
+    assert (decoder.comments, decoder.retry) == (0, None)
+    assert list(decoder.feed(b"\xef\xbb\xbfdata: a\n\n")) == [StreamEvent("a", "message", "")]
+    assert texts(b"\n\xef\xbb\xbfdata: a\n\n") == []
+    assert len(texts(b"data:" + b"x" * (LARGEST_EVENT - 5) + b"\n\n")) == 1
