@@ -10,7 +10,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit hostile edits schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -24,7 +24,7 @@ sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things
 
 test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
-full: test hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
+full: test slow hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
 
 quick: $(VENV)/.tools ## the pure tests except the slow ones, without sockets (half a minute)
 	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" tests/pure
@@ -40,11 +40,13 @@ lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the dra
 typecheck: $(VENV)/.tools ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.node ## the tests; those that are not slow have to cover every line and branch of wrapper/
+unit: $(VENV)/.tools ## the tests except the slow ones: they must cover every line and branch of wrapper/
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --quiet --numprocesses=6 -m "not slow" $(ALONE:%=--ignore=tests/%.py)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+slow: $(VENV)/.node ## the slow tests (two minutes)
 	$(BIN)/pytest --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
 
 hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
