@@ -79,6 +79,22 @@ def test_the_public_names() -> None:
     assert all(hasattr(featherhq, name) for name in featherhq.__all__)
 
 
+def test_files_and_functions_are_short() -> None:
+    """No file that is written by hand has more than 350 lines, and no function more than 45."""
+    too_long = []
+    for folder in ("wrapper", "tools", "tests", "benchmarks", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text("utf-8")
+            if len(text.splitlines()) > 350:
+                too_long.append(str(path))
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    lines = (node.end_lineno or 0) - node.lineno + 1
+                    if lines > 45:
+                        too_long.append(f"{path}: {node.name}")
+    assert too_long == []
+
+
 def test_names_that_are_imported_when_they_are_used() -> None:
     """`dir` lists them before that. A name that does not exist is an `AttributeError`."""
     assert {"Feather", "AsyncFeather", "Thread", "AsyncConversation"} <= set(dir(featherhq))
