@@ -26,7 +26,7 @@ test: lint typecheck check-generated unit wheel ## the checks and the tests (six
 
 full: test slow hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
 
-quick: $(VENV)/.tools ## the pure tests except slow, random and fuzz tests, without sockets (half a minute)
+quick: $(VENV)/.tools ## the pure tests except slow, random and fuzz tests, without sockets (less than a minute)
 	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" tests/pure --ignore=tests/pure/test_random_runs.py --ignore=tests/pure/test_fuzz.py
 
 setup: $(VENV)/.node ## install what tests and generation need
