@@ -138,3 +138,18 @@ def test_a_broken_chunk_ends_the_response(kind: Kind, serve: Callable[..., Peer]
     with pytest.raises(APIConnectionError):
         kind.client(base_url=serve(answer).url, max_retries=0, timeout=10).threads.get(THREAD_ID)
     assert time.monotonic() - began < 5
+
+
+def test_both_clients_read_headers_alike(kind: Kind, serve: Callable[..., Peer]) -> None:
+    """Values of a repeated header are joined, and bytes that are not ASCII are decoded, in the same way for both."""
+    head = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nX-Two: 1\r\nx-two: 2\r\nX-Name: Ren\xe9e\r\n"
+    for extra, name, value in (
+        (b"", "x-two", "1, 2"),
+        (b"", "x-name", "Ren\xe9e"),
+        (b"Retry-After: 1\r\nRetry-After: 2\r\n", "retry-after", "1, 2"),
+    ):
+        peer = serve(head + extra + b"\r\n")
+        with pytest.raises(featherhq.NotFoundError) as caught:
+            kind.client(base_url=peer.url, timeout=5).thread(THREAD_ID).refresh()
+        assert caught.value.headers[name] == value
+        assert caught.value.retry_after is None

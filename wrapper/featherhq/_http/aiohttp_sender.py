@@ -59,7 +59,7 @@ class Answer:
 
     def __init__(self, answer: aiohttp.ClientResponse, release: Callable[[], None]) -> None:
         self.status_code = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.headers = _headers(answer)
         self._answer = answer
         self._release: Callable[[], None] | None = release
 
@@ -211,6 +211,14 @@ class AiohttpSender(LoopBound):
             self._session._retry_connection = False  # noqa: SLF001
             await self.close_with_loop(self._session.close)
         return self._session
+
+
+def _headers(answer: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """The headers. What aiohttp reads in another way than httpx is read by httpx, so that both clients see the same."""
+    headers = answer.headers
+    plain = len(headers) == len({name.lower() for name in headers}) and all(map(str.isascii, headers.values()))
+    # httpx joins the values of a repeated header; aiohttp keeps them apart. They also decode differently.
+    return headers if plain else httpx.Headers(answer.raw_headers)
 
 
 def _before_connecting() -> aiohttp.TraceConfig:
