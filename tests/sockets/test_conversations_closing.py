@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 from conftest import AGENT_ID, Kind, count
 from conversation_helpers import gone, stream_threads
@@ -25,6 +26,8 @@ from featherhq.sandbox import (
     Stall,
     Status,
 )
+from hostile import End, Hostile, says
+from raw_server import STREAM
 
 pytest_plugins = ["conversation_helpers"]
 pytestmark = pytest.mark.usefixtures("no_stream_threads_remain")
@@ -95,6 +98,32 @@ def test_a_conversation_may_be_closed_while_it_opens(sandbox: Sandbox) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(program())
+
+
+def test_a_conversation_that_is_closed_just_as_its_stream_opens() -> None:
+    """The response has begun, and nobody reads it yet. It is closed at once, although the server sends nothing."""
+    begun, closed = threading.Event(), threading.Event()
+
+    def hold(response: httpx.Response) -> None:
+        if response.url.path.endswith("/stream"):
+            begun.set()
+            assert closed.wait(5)
+
+    with (
+        Hostile({"stream": says(STREAM, End.HOLD)}) as server,
+        httpx.Client(trust_env=False, event_hooks={"response": [hold]}) as http,
+        Feather("k", base_url=server.url, http_client=http) as feather,
+    ):
+        chat = feather.threads.create(AGENT_ID).conversation()
+        with ThreadPoolExecutor() as pool:
+            entering = pool.submit(chat.__enter__)
+            assert begun.wait(5)
+            (stream,) = stream_threads()
+            chat.close()
+            closed.set()
+            stream.join(5)
+            assert not stream.is_alive()
+            entering.result(5)
 
 
 @pytest.mark.parametrize("fault", [None, Status(404)], ids=["stream", "polling"])

@@ -165,6 +165,8 @@ class ThreadRunner:
                 if job is not None and effect.stays_open(status, response.headers):
                     stop_timing(response)
                     job.response = response
+                    # Whoever has ended the job just before saw no response to close.
+                    interrupt.check()
                     until_read.pop_all()
                     return Response(status, response.headers, is_stream=True, via=via)
                 body = Body(response.headers)
