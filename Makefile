@@ -6,6 +6,8 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 # Tests with a verb of their own: they print what is worth seeing, use both cores anyway, or race against floods.
 ALONE := contract/test_contract_edits contract/test_schemathesis sockets/test_wheel sockets/test_hostile
+# Pure tests that run many requests each. `make quick` leaves them out.
+LONG := random_runs fuzz conversation_flows_costs conversation_flows_missed
 ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -26,8 +28,8 @@ test: lint typecheck check-generated unit wheel ## the checks and the tests (six
 
 full: test slow hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
 
-quick: $(VENV)/.tools ## the pure tests except slow, random and fuzz tests, without sockets (less than a minute)
-	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" tests/pure --ignore=tests/pure/test_random_runs.py --ignore=tests/pure/test_fuzz.py
+quick: $(VENV)/.tools ## the pure tests except the longest ones, without sockets (half a minute)
+	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" -p no:schemathesis tests/pure $(LONG:%=--ignore=tests/pure/test_%.py)
 
 setup: $(VENV)/.node ## install what tests and generation need
 
