@@ -23,16 +23,17 @@ class PageTalk(Talk):
     Args:
         experience: As for `Talk`.
         known_lives: As for `Talk`.
+        chance: As for `Talk`.
 
     Attributes:
         events: The events so far.
     """
 
-    def __init__(self, experience: Experience | None = None, *, known_lives: int = 0) -> None:
+    def __init__(self, experience: Experience | None = None, *, known_lives: int = 0, chance: float = 0.0) -> None:
         super().__init__(experience, known_lives=known_lives)
         self.events: list[object] = []
         self.state = ConversationState(
-            THREAD, self.experience, lambda: 0.0, self.server_time, {}, NOW, EPOCH, self.events.append
+            THREAD, self.experience, lambda: chance, self.server_time, {}, NOW, EPOCH, self.events.append
         )
 
     def open(self, within: float = 0.0) -> str:

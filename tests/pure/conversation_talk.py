@@ -16,6 +16,7 @@ class Talk:
     Args:
         experience: What is known about the server. It may be shared by several conversations.
         known_lives: How many streams have lived for 100 seconds before.
+        chance: What is drawn whenever something is random, from 0 to 1.
 
     Attributes:
         state: The state.
@@ -23,11 +24,11 @@ class Talk:
         now: The time now, in seconds of the monotonic clock.
     """
 
-    def __init__(self, experience: Experience | None = None, *, known_lives: int = 0) -> None:
+    def __init__(self, experience: Experience | None = None, *, known_lives: int = 0, chance: float = 0.0) -> None:
         self.now, self.experience = NOW, experience or Experience()
         for number in range(known_lives):
             self.experience.lived(100.0, NOW - 100 + number)
-        self.state = ConversationState(THREAD, self.experience, lambda: 0.0, self.server_time, {}, NOW, EPOCH, log)
+        self.state = ConversationState(THREAD, self.experience, lambda: chance, self.server_time, {}, NOW, EPOCH, log)
 
     @staticmethod
     def server_time(now: float) -> float:
