@@ -123,7 +123,7 @@ def quick(slow: Function) -> Function:
 
 def closest(run_tests: Function, seconds: float) -> Function:
     """As mutmut's own way to run the tests that reach a mutant, but only so many seconds of them. Tests that reach the
-    fewest functions come first: they look at the mutant most closely.
+    fewest functions come first: they look at the mutant most closely. A test that takes too long is left out.
     """
 
     def run_some(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
@@ -132,10 +132,11 @@ def closest(run_tests: Function, seconds: float) -> Function:
             self._pytest_add_cli_args = [*self._pytest_add_cli_args, *_HANGS]
         reach = Counter(test for reaching in state().tests_by_mangled_function_name.values() for test in reaching)
         some: list[str] = []
+        left = seconds
         for test in sorted(tests, key=lambda test: (reach[test], test)) if mutant_name else ():
-            if some and sum(state().duration_by_test[one] for one in [*some, test]) > seconds:
-                break
-            some.append(test)
+            if not some or state().duration_by_test[test] <= left:
+                some.append(test)
+                left -= state().duration_by_test[test]
         return run_tests(self, mutant_name=mutant_name, tests=some or tests)  # type: ignore[no-any-return]
 
     return run_some
