@@ -52,6 +52,25 @@ def test_a_repeated_content_length_is_accepted(kind: Kind, serve: Callable[..., 
     assert kind.client(base_url=peer.url).thread(THREAD_ID).send("hello").message_id == "m-1"
 
 
+@pytest.mark.parametrize("headers", [{}, {"accept": "text/plain", "USER-AGENT": "mine"}])
+def test_each_header_is_sent_once(kind: Kind, serve: Callable[..., Peer], headers: dict[str, str]) -> None:
+    """This holds for all calls, and for headers of the caller in another spelling, which replace ours. Some proxies
+    refuse a request with two media types.
+    """
+    peer = serve(json_answer({"thread": {"id": THREAD_ID}, "messageId": "m-1"}))
+    client = kind.client(base_url=peer.url, headers=headers)
+    client.threads.create(AGENT_ID).update(metadata={"a": "b"})
+    client.threads.get(THREAD_ID).close()
+    client.thread(THREAD_ID).send("hello")
+    kind.generated(send_message, THREAD_ID, client=client.api, body=SendMessageBody(message="hello"))
+    assert len(peer.seen) == 6
+    for request in peer.seen:
+        lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        sent = [line.partition(":")[0].lower() for line in lines]
+        assert len(sent) == len(set(sent)), lines
+        assert {f"{name}: {value}" for name, value in headers.items()} <= set(lines)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_generated_send_is_sent_once(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, lost: bool) -> None:
     """The generated function sends a message once, as `thread.send` does. When the response is lost, the client finds

@@ -166,11 +166,14 @@ def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, st
         "Accept": "text/event-stream" if streaming else "application/json",
         # Compression may hold back the messages of a stream.
         "Accept-Encoding": "identity" if streaming else ACCEPTED,
-        **settings.headers,
-        **request.get("headers", {}),
-        KEY_HEADER: key,
     }
-    return {**request, "url": settings.base_url + request["url"], "headers": headers}
+    # Names are compared without case (RFC 9110 section 5.1). A header that is sent twice confuses some proxies.
+    named = {
+        name.lower(): (name, value)
+        for given in (headers, settings.headers, request.get("headers", {}), {KEY_HEADER: key})
+        for name, value in given.items()
+    }
+    return {**request, "url": settings.base_url + request["url"], "headers": dict(named.values())}
 
 
 def _summary(result: Response | TransportFailure) -> str:

@@ -59,7 +59,8 @@ def encode(effect: SendRequest) -> tuple[str, str, list[tuple[str, str]], bytes]
             if "json" not in request:
                 return request["method"].upper(), normal_url(request["url"]), headers, b""
             body = _encode_json(request["json"])
-            headers = [("Content-Type", "application/json"), *headers]
+            if not any(name.lower() == "content-type" for name, _ in headers):
+                headers.append(("Content-Type", "application/json"))
             return request["method"].upper(), normal_url(request["url"]), headers, body.encode()
         made = httpx.Request(**{**request, "headers": headers})
         headers = [item for item in made.headers.multi_items() if item[0] not in {"host", "content-length"}]
