@@ -24,7 +24,7 @@ DOCUMENTS = maps(maps(maps(VALUES)), st.sampled_from(["info", "paths", "componen
 
 
 @given(old=DOCUMENTS, new=DOCUMENTS, data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_document_can_be_merged_into_any_text(
     old: dict[str, Any], new: dict[str, Any], data: st.DataObject
 ) -> None:

@@ -23,7 +23,7 @@ def test_any_bytes_are_read_without_an_unknown_error(name: str) -> None:
     """Each target passes: it returns a correct value, or raises only the errors that its docstring names."""
     level = logging.getLogger("featherhq").level
 
-    @settings(max_examples=80, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=80, derandomize=True, database=None)
     @given(st.binary(min_size=1, max_size=1), INPUTS.get(name, json_like))
     @example(b"\0", b"")
     @example(b"\x01", b"[" * 100_000)

@@ -6,11 +6,10 @@ from itertools import pairwise
 
 import pytest
 from featherhq._core.rate_limit import Priority, RateLimit
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from rate_limit_queue import CHECK, NOW, OWED, RENEW, REOPEN, Queue
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0.3, 3), min_size=1, max_size=20),
     st.dictionaries(st.sampled_from([REOPEN, CHECK, RENEW]), st.integers(0, 60)),

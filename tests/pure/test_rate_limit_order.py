@@ -7,13 +7,12 @@ from functools import partial
 
 import pytest
 from featherhq._core.rate_limit import Priority, RateLimit, Urgency
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from rate_limit_queue import CHECK, NOW, OWED, RECONCILE, REOPEN, Caller, Queue
 
 # The order of the queue.
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([4.0, 10.0]),
     st.lists(
@@ -171,7 +170,6 @@ def test_a_caller_whose_slot_cannot_come_in_time_fails_at_once() -> None:
     assert in_time.served_at < 7
 
 
-@settings(deadline=None)
 @given(st.integers(1, 25), st.integers(0, 60), st.floats(0, 0.9), st.floats(0, 0.3))
 def test_no_caller_fails_if_its_slot_comes_in_time(rate: int, before: int, pause: float, back: float) -> None:
     """A caller whose slot comes just before its deadline waits and gets the slot."""

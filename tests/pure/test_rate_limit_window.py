@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from featherhq._core.rate_limit import Priority, RateLimit
 from featherhq.sandbox._limit import Bucket, FixedWindows, SlidingWindow
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from rate_limit_queue import NOW, OWED, RECONCILE, Queue
 
 COUNTERS: list[Callable[[float], Any]] = [Bucket, SlidingWindow, FixedWindows]
@@ -18,7 +18,6 @@ COUNTERS: list[Callable[[float], Any]] = [Bucket, SlidingWindow, FixedWindows]
 # The window.
 
 
-@settings(deadline=None)
 @given(
     rate=st.floats(0.3, 50),
     calls=st.lists(
