@@ -71,6 +71,21 @@ def test_each_header_is_sent_once(kind: Kind, serve: Callable[..., Peer], header
         assert {f"{name}: {value}" for name, value in headers.items()} <= set(lines)
 
 
+def test_a_json_body_has_its_media_type(kind: Kind, serve: Callable[..., Peer]) -> None:
+    """A request that names no media type gets one, and one that names it keeps it."""
+    peer = serve(json_answer({}))
+    api = kind.client(base_url=peer.url).api
+    for headers in ({}, {"content-type": "application/merge-patch+json"}):
+        request = {"method": "patch", "url": "/a", "json": {}, "headers": headers}
+        if kind.asynchronous:
+            kind.run(api.get_async_httpx_client().request(**request))
+        else:
+            api.get_httpx_client().request(**request)
+    assert b"\r\nContent-Type: application/json\r\n" in peer.seen[0]
+    assert b"\r\ncontent-type: application/merge-patch+json\r\n" in peer.seen[1]
+    assert b"Content-Type" not in peer.seen[1]
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_generated_send_is_sent_once(kind: Kind, connect: Callable[..., Any], sandbox: Sandbox, lost: bool) -> None:
     """The generated function sends a message once, as `thread.send` does. When the response is lost, the client finds
