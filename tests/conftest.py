@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from featherhq import AsyncConversation, AsyncFeather, AsyncThread, AsyncThreads, Feather, FeatherError
 from featherhq.sandbox import Sandbox
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from sight import Watch, every_record
 
 # On a busy machine any example may take long, and that says nothing.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Caller:
         slots: The slots that were taken.
         now: The time now, in seconds of the monotonic clock.
         settings: The settings of the client.
+        look: It is called with the method of each request before that is sent.
     """
 
     def __init__(self, takes: float = 0.0, **options: Any) -> None:
@@ -44,6 +45,7 @@ class Caller:
         self.announced: list[Announce] = []
         self.slots: list[Slot] = []
         self.now = NOW
+        self.look: Callable[[str], None] = lambda _: None
         given: dict[str, Any] = {
             "base_url": URL,
             "timeout": 60.0,
@@ -74,6 +76,7 @@ class Caller:
                 return error
             result = None
             if isinstance(effect, SendRequest):
+                self.look(effect.request["method"].upper())
                 self.requests.append(effect.request)
                 self.now += self._takes
                 result = attrs.evolve(waiting[0])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 from fake_time import EPOCH
 from featherhq import APIConnectionError, DeliveryUnknownError, InvalidArgumentError
-from featherhq._core.effects import Effect, Flow, SendRequest
+from featherhq._core.effects import Effect, SendRequest
 from featherhq._core.events import Event, SearchFailed, SearchStarted
 from featherhq._core.rate_limit import Priority
 from featherhq._core.responses import Response, TransportFailure
@@ -38,19 +37,6 @@ def listening(caller: Caller) -> list[Event]:
     heard: list[Event] = []
     caller.settings = attrs.evolve(caller.settings, listen=heard.append)
     return heard
-
-
-def watched(flow: Flow[Any], look: Callable[[str], None]) -> Flow[Any]:
-    """The same flow. `look` is called with the method of each request before that is sent."""
-    result: object = None
-    while True:
-        try:
-            effect: Effect[Any] = flow.send(result)
-        except StopIteration as end:
-            return end.value
-        if isinstance(effect, SendRequest):
-            look(effect.request["method"].upper())
-        result = yield effect
 
 
 def test_an_invalid_text_is_named() -> None:
@@ -150,8 +136,8 @@ def test_a_call_that_searches_lets_others_find_their_messages(at: str, match: st
             found.append("unsure" if shown is Match.UNSURE else getattr(shown, "id", "absent"))
 
     asked: list[str] = []
-    flow = send(caller.settings, THREAD, "hello", caller.settings.deadline(30))
-    caller.run(watched(flow, look), LOST, *SEARCH, receipt())
+    caller.look = look
+    sent(caller, LOST, *SEARCH, receipt())
     assert found == [match]
 
 

@@ -88,7 +88,6 @@ class ThreadMailbox:
         before = self._let_go(name)
         if before is not None:
             before.interrupt.set()
-            _wake(before.response)
         job = Job(self._runner, self, name, flow)
         with self._changed:
             if self._closed is not None:
