@@ -11,8 +11,8 @@ import attrs
 from fake_time import EPOCH
 from featherhq import FeatherError
 from featherhq._core.effects import Announce, Effect, Flow, SendRequest, Sleep, TakeSlot
-from featherhq._core.rate_limit import Slot
 from featherhq._core.responses import Response, TransportFailure
+from featherhq._core.slots import Slot
 from featherhq._settings import Settings
 
 AGENT = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"

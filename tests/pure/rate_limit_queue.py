@@ -10,7 +10,9 @@ from itertools import count
 from typing import Any
 
 from attrs import define, field
-from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
+from featherhq._core.exchange import Exchange
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Slot, Urgency
 
 RECONCILE, NOW, OWED, REOPEN, CHECK, RENEW = Priority
 
@@ -124,6 +126,8 @@ class Queue:
             return
         caller.served_at = self.now
         self.served.append(caller)
+        # A transport that does not tell when it sends: it may send at once.
+        caller.slot.exchange = Exchange()
         self.at(self.now + caller.way, lambda: self.arrived.append(self.now))
         if caller.back < math.inf:
             self.at(self.now + caller.way + caller.back, lambda: caller.slot.answered(self.now))

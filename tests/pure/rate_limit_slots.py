@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Slot, Urgency
 
 
 def join(

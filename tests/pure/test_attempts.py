@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -12,9 +13,9 @@ from featherhq._core.attempts import attempts, call
 from featherhq._core.effects import AskKey, SendRequest, Sleep
 from featherhq._core.events import AttemptEnded, Event, KeyRefused, RetryPlanned
 from featherhq._core.key import Key
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.retry import Deadline
+from featherhq._core.slots import Priority, Urgency
 from flow_caller import LOST, NOW, URL, Caller, ok
 
 GET = {"method": "get", "url": "/a/b"}
@@ -159,7 +160,7 @@ def test_an_interrupted_call_tells_whether_its_request_may_have_left(ours: bool,
     caller = Caller()
     flow = call(caller.settings, POST, Deadline(NOW + 9))
     effect: Any = next(flow)
-    effect.exchange.is_ours, effect.exchange.sent = ours, sent
+    effect.exchange.is_ours, effect.exchange.sent_at = ours, 0.0 if sent else math.inf
     error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         flow.throw(error)

@@ -9,7 +9,8 @@ import pytest
 from fake_time import ThreadMailbox, World
 from fake_time_helpers import collecting, request, sleeping, streaming, world_and_server
 from featherhq._core.effects import Cancel, Closed, Flow, JobDone, Notice, Post, Receive, Sleep, Start, TakeSlot
-from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Slot, Urgency
 
 
 def test_a_notice_ends_a_wait() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fake_time import EPOCH, at_once
 from featherhq._core.key import Key
-from featherhq._core.rate_limit import Priority, RateLimit, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads.ledger import SendLedger
 from flow_caller import THREAD
 from key_flow_helpers import Background, first_effect, result_with

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from featherhq import APITimeoutError, InvalidArgumentError, ResponseDecodeError
 from featherhq._core.pagination import EndlessListError, History, Pages
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.responses import Response
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads import flows
 from featherhq.models import Message
 from flow_caller import OTHER, THREAD, Caller, ok, page, rows

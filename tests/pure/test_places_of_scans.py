@@ -7,7 +7,7 @@ from fake_time import EPOCH
 from featherhq import FeatherError
 from featherhq._core.effects import Accepted, SendRequest
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST
-from featherhq._core.rate_limit import Priority, Urgency
+from featherhq._core.slots import Priority, Urgency
 from featherhq._logging import log
 from featherhq._threads import flows
 from featherhq._threads.experience import Experience

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from featherhq._core.rate_limit import Priority, RateLimit
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority
 from hypothesis import given, strategies as st
 from rate_limit_queue import CHECK, NOW, OWED, RENEW, REOPEN, Queue
 

@@ -6,7 +6,8 @@ import math
 from functools import partial
 
 import pytest
-from featherhq._core.rate_limit import Priority, RateLimit, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Urgency
 from hypothesis import given, strategies as st
 from rate_limit_queue import CHECK, NOW, OWED, RECONCILE, REOPEN, Caller, Queue
 

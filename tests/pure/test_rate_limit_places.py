@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 import pytest
-from featherhq._core.rate_limit import Priority, RateLimit, Slot, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Slot, Urgency
 from rate_limit_queue import CHECK, NOW, OWED, RENEW, REOPEN, Queue
 
 

@@ -8,10 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from featherhq._core.rate_limit import Priority, RateLimit
+from featherhq._core.exchange import Exchange
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Slot
 from featherhq.sandbox._limit import Bucket, FixedWindows, SlidingWindow
 from hypothesis import given, strategies as st
 from rate_limit_queue import NOW, OWED, RECONCILE, Queue
+from rate_limit_slots import join
 
 COUNTERS: list[Callable[[float], Any]] = [Bucket, SlidingWindow, FixedWindows]
 
@@ -83,6 +86,51 @@ def test_a_request_without_a_response_counts_one_second_longer() -> None:
         4.004,
         6.006,
     ]
+
+
+def slot_of_one(limit: RateLimit, exchange: Exchange | None) -> Slot:
+    """The only slot of this limit, taken at 0, by a request that has done this so far."""
+    slot = join(limit)
+    assert slot.ask(0.0, math.inf) is True
+    slot.exchange = exchange
+    return slot
+
+
+@pytest.mark.parametrize("answered_at", [2.9, 9.0, math.inf])
+def test_a_request_counts_from_its_first_byte(answered_at: float) -> None:
+    """If the key and the connection of a request take two seconds, it counts from then on, and not from its slot."""
+    limit = RateLimit(1)
+    exchange = Exchange(is_ours=True)
+    sent, waiting = slot_of_one(limit, exchange), join(limit)
+    assert waiting.ask(1.9, math.inf) is not True
+    exchange.sent_at = 2.0
+    if answered_at < math.inf:
+        sent.answered(answered_at)
+    arrived = min(answered_at, 3.0)
+    assert waiting.ask(arrived + 1.0, math.inf) == pytest.approx(0.002)
+    assert waiting.ask(arrived + 1.003, math.inf) is True
+
+
+@pytest.mark.parametrize("exchange", [None, Exchange(is_ours=True)])
+def test_a_request_that_is_not_sent_holds_up_others_for_five_seconds(exchange: Exchange | None) -> None:
+    """A connection that hangs takes a slot for five seconds and a window, and then others get it."""
+    limit = RateLimit(1)
+    slot_of_one(limit, exchange)
+    waiting = join(limit)
+    assert waiting.ask(5.9, math.inf) == pytest.approx(0.102)
+    assert waiting.ask(6.003, math.inf) is True
+
+
+def test_a_request_that_will_not_be_sent_counts_as_if_it_had_arrived_at_once() -> None:
+    """A request that ends without a byte sent wakes the next caller. Its slot counts for one window."""
+    woken: list[bool] = []
+    limit = RateLimit(1)
+    slot, waiting = slot_of_one(limit, Exchange(is_ours=True)), join(limit, wake=lambda: woken.append(True))
+    assert waiting.ask(0.2, math.inf) == pytest.approx(1.002)
+    slot.unsent(0.3)
+    assert woken
+    assert waiting.ask(0.3, math.inf) == pytest.approx(0.702)
+    assert waiting.ask(1.003, math.inf) is True
 
 
 # 429s that the server sends because of other clients.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conversation_pages import PageTalk
 from featherhq._core.pagination import OLDEST_FIRST
-from featherhq._core.rate_limit import Priority
+from featherhq._core.slots import Priority
 from featherhq._threads.experience import Experience
 from flow_caller import NOW
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from conversation_pages import PageTalk
 from featherhq._core.pagination import OLDEST_FIRST
-from featherhq._core.rate_limit import Priority
+from featherhq._core.slots import Priority
 from featherhq._threads.experience import Experience
 from featherhq._threads.table import Regions, Trigger
 

@@ -8,7 +8,8 @@ import pytest
 from fake_time import World
 from featherhq import DeliveryUnknownError, FeatherError, RateLimitError
 from featherhq._core.effects import Flow, TakeSlot
-from featherhq._core.rate_limit import Priority, RateLimit, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Urgency
 from featherhq._settings import Settings
 from featherhq._threads.send import send
 from model_server import never_sent

@@ -10,8 +10,8 @@ from fake_time import EPOCH
 from featherhq import APIConnectionError, DeliveryUnknownError, InvalidArgumentError
 from featherhq._core.effects import Effect, SendRequest
 from featherhq._core.events import Event, SearchFailed, SearchStarted
-from featherhq._core.rate_limit import Priority
 from featherhq._core.responses import Response, TransportFailure
+from featherhq._core.slots import Priority
 from featherhq._threads.ledger import Match
 from featherhq._threads.send import send
 from featherhq.models import SentMessage
@@ -106,7 +106,7 @@ def test_an_exception_during_a_search_gets_a_note() -> None:
     flow = send(caller.settings, THREAD, "hello", caller.settings.deadline(30))
     effect: Effect[Any] = next(flow)
     assert isinstance(effect, SendRequest)
-    effect.exchange.sent = True
+    effect.exchange.sent_at = 0.0
     effect = flow.send(receipt(messageId=None))
     assert isinstance(effect, SendRequest)
     assert effect.request["method"].upper() == "GET"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from featherhq._core.effects import Accepted, Flow, Sleep
-from featherhq._core.rate_limit import Priority
+from featherhq._core.slots import Priority
 from featherhq._threads import flows
 from featherhq._threads.experience import Experience
 from featherhq._threads.messages import Messages

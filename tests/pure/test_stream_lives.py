@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from conversation_pages import PageTalk
 from featherhq._core.events import OthersLeftOut, StreamGivenUp, StreamLost
-from featherhq._core.rate_limit import Priority
+from featherhq._core.slots import Priority
 from featherhq._core.sse import LARGEST_EVENT
 from featherhq._threads.experience import Experience
 from featherhq._threads.streams import Connect

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from uuid import UUID
 
 import pytest
 from featherhq import FeatherError, InvalidArgumentError, ResponseDecodeError
 from featherhq._core.effects import Closed, SendRequest
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.responses import Response
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads import flows
 from featherhq._threads.send import send
 from flow_caller import AGENT, LOST, OTHER, THREAD, URL, Caller, ok, page, thread
@@ -138,7 +139,7 @@ def test_an_exception_that_ends_a_call_gets_a_note() -> None:
     ):
         effect = next(flow)
         assert isinstance(effect, SendRequest)
-        effect.exchange.is_ours, effect.exchange.sent = True, sent
+        effect.exchange.is_ours, effect.exchange.sent_at = True, 0.0 if sent else math.inf
         with pytest.raises(KeyboardInterrupt) as ending:
             flow.throw(KeyboardInterrupt())
         notes = getattr(ending.value, "__notes__", [])

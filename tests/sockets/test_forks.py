@@ -19,7 +19,7 @@ import httpx
 import pytest
 from conftest import AGENT_ID
 from featherhq import AsyncFeather, Feather, _forks
-from featherhq._core.rate_limit import Priority, Urgency
+from featherhq._core.slots import Priority, Urgency
 from featherhq.sandbox import Sandbox, Stall
 from raw_server import Peer, json_answer
 

@@ -26,7 +26,8 @@ from featherhq._core.effects import (
     Start,
     TakeSlot,
 )
-from featherhq._core.rate_limit import Priority, RateLimit, Urgency
+from featherhq._core.rate_limit import RateLimit
+from featherhq._core.slots import Priority, Urgency
 from featherhq._http.failures import raise_if_from_signal
 from featherhq._http.loops import has_input
 from featherhq._http.task_mailbox import _run

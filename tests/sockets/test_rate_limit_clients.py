@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import AGENT_ID, THREAD_ID, count
-from featherhq import APITimeoutError, AsyncFeather, Feather, RateLimitError
+from featherhq import APITimeoutError, AsyncFeather, Feather, NotFoundError, RateLimitError
 from featherhq.sandbox import Sandbox, Status
 from featherhq.sandbox._limit import Counting
 
@@ -80,6 +80,30 @@ def test_threads_and_tasks_never_get_a_429_at_the_rate_of_the_server(counting: C
             assert {request.status for request in sandbox.requests} == {404}
             assert count(sandbox, "sendMessage") == 60
             assert time.monotonic() - began < 1.5 * 60 / 20
+
+
+def test_a_slow_key_causes_no_429() -> None:
+    """If the key of a request comes only two seconds after its slot, the next request waits for its whole second."""
+
+    def slow() -> str:
+        time.sleep(2.2)
+        return sandbox.api_key
+
+    def threads() -> list[Any]:
+        with (
+            Feather(slow, base_url=sandbox.url, rate_limit=1, max_retries=0) as feather,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            calls = [pool.submit(feather.threads.get, THREAD_ID) for _ in range(2)]
+            return [call.exception() for call in calls]
+
+    async def tasks() -> list[Any]:
+        async with AsyncFeather(slow, base_url=sandbox.url, rate_limit=1, max_retries=0) as feather:
+            return await asyncio.gather(*(feather.threads.get(THREAD_ID) for _ in range(2)), return_exceptions=True)
+
+    for run in (threads, lambda: asyncio.run(tasks())):
+        with Sandbox(rate_limit=1, counting="sliding") as sandbox:
+            assert [type(error) for error in run()] == [NotFoundError, NotFoundError]
 
 
 def test_cancelled_tasks_delay_no_later_call(sandbox: Sandbox) -> None:

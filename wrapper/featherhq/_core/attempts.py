@@ -15,9 +15,9 @@ from featherhq._core.bodies import ACCEPTED
 from featherhq._core.effects import Flow, SendRequest, Sleep, TakeSlot
 from featherhq._core.events import AttemptEnded, KeyRefused, RetryPlanned
 from featherhq._core.headers import read_date, read_retry_after
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.retry import Outcome, Retry, Stop
+from featherhq._core.slots import Priority, Urgency
 from featherhq._validation import KEY_HEADER
 from featherhq.errors import FeatherError, InvalidArgumentError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from featherhq._core.retry import Deadline
     from featherhq._core.secrets import Secret
+    from featherhq._core.slots import Slot
     from featherhq._settings import Settings
 
 
@@ -124,11 +125,23 @@ def _attempt(
     settings: Settings, request: Mapping[str, Any], retry: Retry, urgency: Urgency, *, streaming: bool, again: bool
 ) -> Flow[tuple[Response | TransportFailure | Stop, float]]:
     """One attempt, as soon as the rate limit has a slot for it. Returns its result, and when it began."""
-    limit, slot = settings.limit, None
-    if limit is not None:
-        slot = limit.slot(urgency, again=again)
-        if not (yield from TakeSlot(slot, retry.last_start)):
-            return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock())))
+    limit = settings.limit
+    if limit is None:
+        return (yield from _exchange(settings, request, retry, None, streaming=streaming))
+    slot = limit.slot(urgency, again=again)
+    if not (yield from TakeSlot(slot, retry.last_start)):
+        return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock())))
+    try:
+        return (yield from _exchange(settings, request, retry, slot, streaming=streaming))
+    finally:
+        if not slot.may_have_left:
+            slot.unsent(settings.clock())
+
+
+def _exchange(
+    settings: Settings, request: Mapping[str, Any], retry: Retry, slot: Slot | None, *, streaming: bool
+) -> Flow[tuple[Response | TransportFailure | Stop, float]]:
+    """Ask for the key, and send the request. Returns as `_attempt`."""
     key = yield from settings.key.get(max(0.0, retry.last_start - settings.clock()))
     if key is None:
         return _unsent(call_errors.no_key(retry, settings.key.name))
@@ -137,6 +150,8 @@ def _attempt(
     if seconds <= 0:
         return _unsent(call_errors.no_time(retry))
     effect = SendRequest(_complete(settings, request, key, streaming=streaming), seconds, streaming)
+    if slot is not None:
+        slot.exchange = effect.exchange
     try:
         result = yield from effect
     except BaseException:
@@ -149,8 +164,8 @@ def _attempt(
         result.method, result.url, result.attempts, result.began = retry.method, retry.url, retry.attempts + 1, began
         result.secret, result.redactor = key, settings.key.redactor
         settings.ledger.heard_time(read_date(result.headers.get("date")), now)
-        if limit is not None and result.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            limit.refused(now, read_retry_after(result.headers, settings.wall_clock()))
+        if settings.limit is not None and result.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            settings.limit.refused(now, read_retry_after(result.headers, settings.wall_clock()))
     settings.listen(AttemptEnded(retry.method, request["url"], _summary(result), now - began))
     return result, began
 

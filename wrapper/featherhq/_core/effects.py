@@ -26,7 +26,7 @@ from featherhq._core.responses import Response, TransportFailure
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from featherhq._core.rate_limit import Slot
+    from featherhq._core.slots import Slot
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -5,6 +5,7 @@ Our own transports write it. What an error means is read from it. A transport of
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from attrs import define
@@ -20,15 +21,20 @@ class Exchange:
     Attributes:
         is_ours: Whether a transport of ours has it. Only then do the other attributes say anything.
         reused: Whether the connection was used before.
-        sent: Whether a byte of the request was given to the connection. The bytes that set up TLS or the tunnel of a
-            proxy do not count.
+        sent_at: When the first byte of the request was given to the connection, in seconds of the monotonic clock;
+            `inf` before that. The bytes that set up TLS or the tunnel of a proxy do not count.
         received: Whether a byte of the response has arrived.
     """
 
     is_ours: bool = False
     reused: bool = False
-    sent: bool = False
+    sent_at: float = math.inf
     received: bool = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether a byte of the request was given to the connection."""
+        return self.sent_at < math.inf
 
     @property
     def may_have_left(self) -> bool:

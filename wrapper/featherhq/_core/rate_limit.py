@@ -2,8 +2,7 @@
 
 Servers count requests in different ways: by a token bucket, by a sliding window, or by fixed windows of one second. A
 client that keeps to a sliding window keeps to all three. So this counts a sliding window: in any second, at most one
-second's worth of requests. A server counts a request when it arrives, which is some time after it was sent. So a
-request counts from when it was sent until one second after its response. Without a response it counts for two seconds.
+second's worth of requests. `_core/slots.py` tells how long a request counts.
 
 A request that wants a slot joins the queue and asks. The first request of the most urgent class learns how long to
 wait. All others wait until they are woken. Pure except for its lock: the caller tells the time.
@@ -13,20 +12,16 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from enum import IntEnum
 from operator import itemgetter
 from threading import RLock
 from typing import Final
 
-from attrs import define, field
-
 from featherhq import _forks
+from featherhq._core.exchange import Exchange
+from featherhq._core.slots import Priority, Slot, Urgency
 
 # Seconds: slightly more than a server's second, because clocks differ.
 _WINDOW: Final = 1.002
-# Seconds after which a request has certainly arrived, even without a response.
-_LONGEST_TRIP: Final = 1.0
 # If a window has no more than so many slots, none of them is kept free.
 _FEW: Final = 3
 # The weight of each new response in the average time of a round trip.
@@ -43,108 +38,9 @@ _LONGEST_HOLD: Final = 10.0
 _LONGEST_WAIT: Final = 60.0
 # Seconds. A check takes only spare slots. After this time it queues with the reopenings, in case no slot is ever spare.
 _LONGEST_SPARE_WAIT: Final = 30.0
-
-
-class Priority(IntEnum):
-    """How urgent a request is. The request with the lowest number goes first."""
-
-    RECONCILE = 0
-    """Somebody waits, and it is unknown whether a message has arrived."""
-    NOW = 1
-    """Somebody waits for this response."""
-    OWED = 2
-    """A conversation with an unanswered message needs it."""
-    REOPEN = 3
-    """A conversation in which nobody waits opens its stream."""
-    CHECK = 4
-    """A conversation in which nobody waits scans its list. It takes only spare slots."""
-    RENEW = 5
-    """The next stream is opened before the last one ends. It takes only spare slots, however long it waits."""
-
-
 # Requests for which nobody waits are spread evenly. If the window has more than a few slots, they leave one free. So a
 # request for which somebody waits soon gets a slot.
 _SPREAD: Final = frozenset({Priority.REOPEN, Priority.CHECK, Priority.RENEW})
-
-
-@define(eq=False)
-class Urgency:
-    """How urgent a piece of work is. It may become more urgent while its request waits in the queue.
-
-    Attributes:
-        priority: The priority of its requests.
-    """
-
-    priority: Priority
-    _slot: Slot | None = field(default=None, init=False, repr=False)
-
-    def raise_to(self, priority: Priority) -> None:
-        """Raise it to this priority, if that is more urgent. Its request in the queue moves up."""
-        if priority < self.priority:
-            self.priority = priority
-            if self._slot is not None:
-                self._slot.limit.move(self._slot)
-
-    def waits(self, slot: Slot | None) -> None:
-        """Remember which of its slots is in the queue now, or `None` if none is."""
-        self._slot = slot
-
-
-@define(eq=False)
-class Slot:
-    """The place of one request in the queue and in the window. All times are in seconds of the monotonic clock.
-
-    Attributes:
-        limit: The rate limit that it belongs to.
-        urgency: How urgent the request is.
-        again: Whether the request is a retry. Then it goes to the front of its class.
-        priority: The class in which it waits, or has waited.
-        joined_at: When it first asked.
-        taken_at: When it was taken; `inf` before that.
-        counts_until: The time from which the server certainly no longer counts it.
-    """
-
-    limit: RateLimit = field(repr=False)
-    urgency: Urgency
-    again: bool = False
-    priority: Priority = field(init=False)
-    joined_at: float = math.inf
-    taken_at: float = math.inf
-    counts_until: float = math.inf
-    _wake: Callable[[], None] = field(default=lambda: None)
-
-    def __attrs_post_init__(self) -> None:
-        self.priority = self.urgency.priority
-
-    def join(self, wake: Callable[[], None]) -> None:
-        """Join the queue. `wake` is called, from any thread, when the caller should ask again."""
-        self._wake = wake
-        self.limit.join(self)
-
-    def ask(self, now: float, until: float) -> float | bool:
-        """Ask for the slot.
-
-        Args:
-            now: The time on the monotonic clock, in seconds.
-            until: The latest time for the slot.
-
-        Returns:
-            `True` if the slot is taken now; `False` if it cannot come in time; else the seconds after which to ask
-            again, if the caller is not woken before.
-        """
-        return self.limit.ask(self, now, until)
-
-    def leave(self) -> None:
-        """Leave the queue. A slot that was taken stays taken."""
-        self.limit.leave(self)
-
-    def answered(self, now: float) -> None:
-        """The response has come, so the server has counted the request by now."""
-        self.limit.answered(self, now)
-
-    def wake(self) -> None:
-        """Tell the waiting caller to ask again."""
-        self._wake()
 
 
 class RateLimit:
@@ -173,6 +69,9 @@ class RateLimit:
         self._lock = RLock()
         for queue in self._queues.values():
             queue.clear()
+        for slot in self._taken:
+            # What the parent's requests do is not seen here.
+            slot.exchange = Exchange()
 
     def slot(self, urgency: Urgency, *, again: bool = False) -> Slot:
         """A new slot, which is not in the queue yet."""
@@ -252,9 +151,15 @@ class RateLimit:
     def answered(self, slot: Slot, now: float) -> None:
         """As `Slot.answered`."""
         with self._lock:
-            trip = min(now - slot.taken_at, _LONGEST_TRIP)
-            slot.counts_until = slot.taken_at + trip + self._length(now)
-            self._round_trip += (trip - self._round_trip) * _LEARNED
+            arrived_at = min(now, slot.latest_arrival)
+            slot.counts_until = arrived_at + self._length(now)
+            self._round_trip += (arrived_at - slot.taken_at - self._round_trip) * _LEARNED
+
+    def unsent(self, slot: Slot, now: float) -> None:
+        """As `Slot.unsent`."""
+        with self._lock:
+            slot.counts_until = slot.taken_at + self._length(now)
+            self._wake_first()
 
     def _take(self, slot: Slot, now: float) -> None:
         del self._queues[slot.priority][slot]
@@ -325,8 +230,8 @@ class RateLimit:
 
     def _ends(self, slot: Slot, now: float) -> float:
         """The earliest time at which a slot no longer counts."""
-        if slot.counts_until == math.inf and now >= slot.taken_at + _LONGEST_TRIP:
-            slot.counts_until = slot.taken_at + _LONGEST_TRIP + self._length(now)
+        if slot.counts_until == math.inf and now >= slot.latest_arrival:
+            slot.counts_until = slot.latest_arrival + self._length(now)
         return min(slot.counts_until, now + self._length(now))
 
     def _length(self, now: float) -> float:

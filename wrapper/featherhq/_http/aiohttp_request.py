@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from base64 import b64encode
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -132,13 +134,13 @@ class Request(aiohttp.ClientRequest):
         guard.begin(exchange, has_body=self.method != "HEAD")
         conn.add_callback(guard.end)
         # A task writes a body, and the head with it (`write_bytes`).
-        exchange.sent = not self.body
+        exchange.sent_at = math.inf if self.body else time.monotonic()
         self._reveal(call)
         try:
             guard.answer = await super().send(conn)
         except ValueError as error:
             # An invalid header, found before anything was written.
-            exchange.sent = False
+            exchange.sent_at = math.inf
             raise httpx.LocalProtocolError(str(error)) from error
         finally:
             self.headers.pop(KEY_HEADER, None)
@@ -148,7 +150,9 @@ class Request(aiohttp.ClientRequest):
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        current_call.get().exchange.sent |= not conn.closed
+        exchange = current_call.get().exchange
+        if not conn.closed and not exchange.sent:
+            exchange.sent_at = time.monotonic()
         await super().write_bytes(writer, conn, content_length)
 
     def _reveal(self, call: Call) -> None:

@@ -50,7 +50,7 @@ class Operation:
     def wrote(self) -> None:
         """A byte of the request may be on its way."""
         if not self.exchange.sent:
-            self.exchange.sent, self.exchange.reused = True, not self.connected
+            self.exchange.sent_at, self.exchange.reused = time.monotonic(), not self.connected
 
 
 _current: Final[ContextVar[Operation | None]] = ContextVar("featherhq_operation", default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -66,7 +67,7 @@ class SocksClient(httpx.AsyncClient, LoopBound):
                 if self._refuses is not None:
                     self._refuses(request.url.host)
             elif event.endswith(".send_request_headers.started"):
-                exchange.reused, exchange.sent = not connected, True
+                exchange.reused, exchange.sent_at = not connected, time.monotonic()
             elif event.endswith(".receive_response_headers.complete"):
                 exchange.received = True
 

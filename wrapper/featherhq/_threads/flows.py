@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from featherhq._core.effects import Flow
     from featherhq._core.pagination import History
-    from featherhq._core.rate_limit import Urgency
     from featherhq._core.responses import Response
+    from featherhq._core.slots import Urgency
     from featherhq._settings import Settings
 
 # The opening of a stream may take this part of the client's timeout, after the rate limit has let the request through.

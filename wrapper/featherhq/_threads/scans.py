@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.retry import backoff
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads.table import Coverage, Scan, Stream, Trigger
 
 if TYPE_CHECKING:

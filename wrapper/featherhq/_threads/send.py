@@ -22,9 +22,9 @@ from featherhq._core.attempts import attempts, noting
 from featherhq._core.effects import Accepted, Sleep
 from featherhq._core.events import MessageSentAgain, SearchFailed, SearchStarted
 from featherhq._core.pagination import EndlessListError
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.responses import Response
 from featherhq._core.retry import POLICY, Outcome, Retry, ServerWork, Stop
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
 from featherhq._threads.history import Anchor, HistoryScan
 from featherhq._threads.ledger import UNSURE_WITHIN, Match

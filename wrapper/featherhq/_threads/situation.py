@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from featherhq._core.rate_limit import Priority, Urgency
+from featherhq._core.slots import Priority, Urgency
 from featherhq._threads.table import Regions
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featherhq._core.events import OthersLeftOut, StreamGivenUp, StreamLost
-from featherhq._core.rate_limit import Priority, Urgency
 from featherhq._core.retry import backoff
+from featherhq._core.slots import Priority, Urgency
 from featherhq._core.sse import EventTooLargeError
 from featherhq._threads.experience import YOUNG
 from featherhq._threads.stream_reader import StreamReader
