@@ -151,8 +151,7 @@ class Request(aiohttp.ClientRequest):
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
         exchange = current_call.get().exchange
-        if not conn.closed and not exchange.sent:
-            exchange.sent_at = time.monotonic()
+        exchange.sent_at = min(exchange.sent_at, math.inf if conn.closed else time.monotonic())
         await super().write_bytes(writer, conn, content_length)
 
     def _reveal(self, call: Call) -> None:
