@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 from fake_time import at_once
-from featherhq import APITimeoutError, InvalidArgumentError
+from featherhq import APIConnectionError, APITimeoutError, InvalidArgumentError
 from featherhq._core.attempts import attempts, call
-from featherhq._core.effects import AskKey, SendRequest, Sleep
+from featherhq._core.effects import AskKey, SendRequest, Sleep, TakeSlot
 from featherhq._core.events import AttemptEnded, Event, KeyRefused, RetryPlanned
 from featherhq._core.key import Key
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.retry import Deadline
 from featherhq._core.slots import Priority, Urgency
 from flow_caller import LOST, NOW, URL, Caller, ok
+from rate_limit_slots import join
 
 GET = {"method": "get", "url": "/a/b"}
 POST = {"method": "post", "url": "/a/b", "json": {"c": 1}}
@@ -70,6 +71,29 @@ def test_only_a_repetition_goes_to_the_front() -> None:
     ]
     caller.run(call(caller.settings, GET, Deadline(NOW + 60), Urgency(Priority.CHECK)), FINE)
     assert (caller.slots[-1].again, caller.slots[-1].priority) == (False, Priority.CHECK)
+
+
+@pytest.mark.parametrize(("sent", "gap"), [(False, 0.1002), (True, 0.1252)])
+def test_only_a_request_that_was_sent_tells_how_long_a_round_trip_takes(sent: bool, gap: float) -> None:
+    """An attempt fails after two seconds. If nothing was sent, its slot counts from when it was taken, and reopenings
+    are spread as before. If it was sent after one second, it counts until its end, and they are spread more.
+    """
+    caller = Caller(rate_limit=10.0)
+    limit = caller.settings.limit
+    assert limit is not None
+    flow = call(caller.settings, GET, Deadline(NOW + 60))
+    slot = cast("TakeSlot", next(flow)).slot
+    slot.join(lambda: None)
+    assert slot.ask(NOW, math.inf) is True
+    exchange = cast("SendRequest", flow.send(True)).exchange
+    exchange.is_ours, exchange.sent_at = True, NOW + 1.0 if sent else math.inf
+    caller.now += 2.0
+    with pytest.raises(APIConnectionError):
+        flow.send(LOST if sent else NEVER_SENT)
+    assert slot.counts_until == pytest.approx((caller.now if sent else NOW) + 1.002)
+    first, second = join(limit, Priority.REOPEN), join(limit, Priority.REOPEN)
+    assert first.ask(caller.now + 12.0, math.inf) is True
+    assert second.ask(caller.now + 12.0, math.inf) == pytest.approx(gap, abs=0.0001)
 
 
 def test_an_attempt_begins_as_long_as_any_time_is_left() -> None:

@@ -158,7 +158,7 @@ def _exchange(
         retry.may_have_left = retry.may_have_left or effect.exchange.may_have_left
         raise
     now = settings.clock()
-    if slot is not None:
+    if slot is not None and slot.may_have_left:
         slot.answered(now)
     if isinstance(result, Response):
         result.method, result.url, result.attempts, result.began = retry.method, retry.url, retry.attempts + 1, began
