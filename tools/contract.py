@@ -11,48 +11,55 @@ with the merged document before it writes the file.
 from __future__ import annotations
 
 import argparse
-import copy
-import json
-import re
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, frozen
-from documents import ROOT, ContractError, check_valid, line_of, operations, parse_yaml, plain, read_text, run
-from markdown_it import MarkdownIt
-from ruamel.yaml.comments import CommentedMap
+from attrs import evolve, field, frozen
+from documents import (
+    ROOT,
+    ContractError,
+    check_valid,
+    line_of,
+    objects,
+    operations,
+    parse_yaml,
+    plain,
+    read_text,
+    run,
+    same,
+)
+from nodes import Map, ReadError
+from sources import Source, read_page, read_spec
 from splice import Splice, merged
+from trial import check_can_be_generated
+from yaml_reader import read
 
 CONTRACT: Final = "openapi.yaml"
-_HEADING: Final = "OpenAPI"
-# The OpenAPI blocks of the vendor open with four backticks. The examples of a page open with three.
-_FENCE: Final = "````"
 # A new contract takes these from the source. An existing contract keeps its own: they show which API it describes.
 _IDENTITY: Final = ("openapi", "info", "servers", "security")
-# A character beyond 16 bits in JSON: two escapes, which are the halves of a surrogate pair.
-_SURROGATE_PAIR: Final = re.compile(r"(?<!\\)\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 
 
 @frozen
-class Source:
-    """A source to merge into the contract.
+class Contract:
+    """The contract. Without a contract, its text and its document are empty.
 
     Attributes:
-        name: The name of its file, for messages.
-        document: Its OpenAPI document. The line numbers in it are those of the file.
-        whole: Whether it is the vendor's whole contract, and not one page of the reference.
+        text: Its text.
+        document: What the text says.
+        newline: How its lines end.
     """
 
-    name: str
-    document: CommentedMap = field(repr=False)
-    whole: bool
+    text: str = field(repr=False)
+    document: Map = field(repr=False)
+    newline: str = "\n"
 
     def at(self, *keys: str | int) -> str:
         """The file and the line of a key. If the key does not exist, those of the nearest key above it."""
-        return f"{self.name}:{line_of(self.document, keys)}"
+        return f"{CONTRACT}:{line_of(self.document, keys)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,183 +67,220 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", type=Path, action="append", default=[], help="a page of the vendor's reference")
     parser.add_argument("--spec", type=Path, action="append", default=[], help="a whole OpenAPI document, YAML or JSON")
+    parser.add_argument("--make", action="store_true", help="take the files from PAGE and SPEC in the environment")
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder with openapi.yaml")
     given = parser.parse_args(arguments)
-    contract = given.root / CONTRACT
-    if not given.page and not given.spec:
-        print("error: nothing to bring in: make contract PAGE=page.md, or SPEC=openapi.json", file=sys.stderr)
-        return 1
     try:
-        sources = [*map(read_page, given.page), *map(read_spec, given.spec)]
-        before = read_text(contract) if contract.exists() else ""
-        after = before
+        pages, specs = given.page, given.spec
+        if given.make:
+            pages, specs = (named_files(os.environ.get(name, "")) for name in ("PAGE", "SPEC"))
+        if not pages and not specs:
+            raise ContractError("nothing to bring in: make contract PAGE=page.md, or SPEC=openapi.json")  # noqa: TRY301
+        sources = [*map(read_page, pages), *map(read_spec, specs)]
+        before = after = read_contract(given.root / CONTRACT)
         for source in sources:
             after, report = merge(after, source)
             print(source.name, *(f"  {line}" for line in report), sep="\n")
-        if after == before:
+        if after.text == before.text:
             print(f"{CONTRACT} has all of it already; nothing was written.")
             return 0
-        _write(contract, after)
+        check_can_be_generated(plain(after.document), given.root, sources)
+        _write(given.root / CONTRACT, after)
     except ContractError as error:
         print(f"error: {error}\n{CONTRACT} is as it was.", file=sys.stderr)
         return 1
-    lost = [line for line in _comments(before) if line not in _comments(after)]
+    kept = set(_comments(after.text))
+    lost = [line for line in _comments(before.text) if line not in kept]
     if lost:
         print("These comments stood in what was replaced:", *(f"  {line}" for line in lost), sep="\n")
     print(f"{CONTRACT} is written. Next: make generate, make contract-diff BASE=HEAD")
     return 0
 
 
-def read_page(path: Path) -> Source:
-    """Read the OpenAPI of a page: the only `yaml` block with four backticks below the heading `## OpenAPI`.
+def named_files(names: str) -> list[Path]:
+    """The files that a variable of `make` names: one file, whose name may have blanks, or several with blanks between.
 
     Raises:
-        ContractError: the page has no such block or several, or the block is not valid OpenAPI.
+        ContractError: some of the files do not exist.
     """
-    text = read_text(path)
-    lines = text.split("\n")
-    section, heading = "", 0
-    blocks: list[tuple[int, str]] = []
-    elsewhere: list[int] = []
-    tokens = MarkdownIt().parse(text)
-    for index, token in enumerate(tokens):
-        start, end = token.map or (0, 0)
-        if token.type == "heading_open" and token.tag in {"h1", "h2"}:
-            section = tokens[index + 1].content.strip() if token.tag == "h2" else ""
-            heading = start + 1 if section == _HEADING else heading
-        if token.type == "fence" and token.info.split()[:1] == ["yaml"] and token.markup.startswith(_FENCE):
-            if not re.fullmatch(r"\s*`{4,}\s*", lines[end - 1]):
-                raise ContractError(f"{path.name}:{start + 1}: this block is never closed: is the page all there?")
-            if section == _HEADING:
-                blocks.append((start, token.content))
-            else:
-                elsewhere.append(start + 1)
-    if not blocks:
-        where = f":{heading}: nothing under this heading" if heading else f": no heading '## {_HEADING}'"
-        hint = f"; line {elsewhere[0]} opens one elsewhere" if elsewhere else ""
-        raise ContractError(f"{path.name}{where}: expected a block that opens with {_FENCE}yaml under it{hint}")
-    if len(blocks) > 1:
-        first, second = (start + 1 for start, _ in blocks[:2])
-        raise ContractError(f"{path.name}:{second}: a second block; the first opens on line {first}")
-    start, content = blocks[0]
-    # The empty lines give the parser the line numbers of the page.
-    return _source(path.name, "\n" * (start + 1) + content, whole=False)
+    if os.path.isfile(names):  # noqa: PTH113 - a list of many files is too long for the name of one
+        return [Path(names)]
+    paths = [Path(name) for name in names.split()]
+    for path in paths:
+        if len(paths) > 1 and not path.exists():
+            raise ContractError(f"{path}: there is no such file. If a name has blanks, import its file alone")
+    return paths
 
 
-def read_spec(path: Path) -> Source:
-    """Read a whole OpenAPI document.
+def read_contract(path: Path) -> Contract:
+    """Read the contract, if there is one.
 
     Raises:
-        ContractError: the file cannot be read, or is not a valid OpenAPI document.
+        ContractError: it cannot be read, or is not a valid OpenAPI document.
     """
-    text = read_text(path)
-    if path.suffix == ".json":
-        try:
-            json.loads(text)
-        except ValueError as error:
-            raise ContractError(f"{path.name}:{getattr(error, 'lineno', 1)}: this is no JSON: {error}") from error
-        # JSON is YAML, with two exceptions. JSON allows tabs between its tokens. And JSON writes characters beyond 16
-        # bits as two escapes.
-        text = _SURROGATE_PAIR.sub(lambda pair: str(json.loads(f'"{pair[0]}"')), text.replace("\t", " "))
-    return _source(path.name, text, whole=True)
-
-
-def _source(name: str, text: str, *, whole: bool) -> Source:
-    document = parse_yaml(text, name)
-    if not isinstance(document, CommentedMap):
-        line = len(text) - len(text.lstrip("\n")) + 1
-        raise ContractError(f"{name}:{line}: expected an OpenAPI document, an object with 'paths'")
-    source = Source(name, document, whole)
-    # A page may refer to components that are in the contract. So its references are not checked here.
-    check_valid(plain(document), lambda keys: source.at(*keys), references=False)
-    if not any(True for _ in operations(document)):
-        raise ContractError(f"{source.at('paths')}: there is no operation here")
-    return source
-
-
-def merge(text: str, source: Source) -> tuple[str, list[str]]:
-    """Merge a source into the contract's text. Returns the new text, and lines that say what has changed.
-
-    Raises:
-        ContractError: the source describes another API, or contradicts the contract.
-    """
-    ours = parse_yaml(text, CONTRACT)
-    if ours is None:
-        ours = CommentedMap()
-    elif not isinstance(ours, CommentedMap):
-        raise ContractError(f"{CONTRACT}: expected an OpenAPI document, an object with 'paths'")
-    else:
-        check_valid(plain(ours), lambda keys: f"{CONTRACT}:{line_of(ours, keys)}")
-        _check_same_api(ours, source)
-    wanted = _wanted(ours, source)
-    _check_components(ours, source)
-    splice = Splice(text)
-    splice.merge(ours, wanted)
-    result = splice.text()
-    expected = merged(plain(ours), plain(wanted))
-    if plain(parse_yaml(result, CONTRACT)) != expected:
+    text = read_text(path) if path.exists() else ""
+    newline = "\r\n" if text and b"\r\n" in path.read_bytes() else "\n"
+    document = parse_yaml(text, CONTRACT)
+    if document is None:
+        return Contract(text, Map(), newline)
+    if not isinstance(document, Map):
         raise ContractError(
-            f"{source.name} cannot be put into the text of {CONTRACT}: the YAML of one of them is unusual"
+            f"{CONTRACT}:{line_of(document, ())}: expected an OpenAPI document, an object with 'paths'. "
+            "Restore the file, or remove it to begin a new contract"
         )
-    check_valid(expected, lambda keys: source.at(*keys))
-    return result, [*_report(ours, source), *splice.report, *_notes(ours, source)]
+    contract = Contract(text, document, newline)
+    check_valid(document, lambda keys: contract.at(*keys))
+    return contract
 
 
-def _check_same_api(ours: CommentedMap, source: Source) -> None:
+def merge(ours: Contract, source: Source) -> tuple[Contract, list[str]]:
+    """Merge a source into the contract. Returns the new contract, and lines that say what has changed.
+
+    Raises:
+        ContractError: the source describes another API, or contradicts the contract, or its OpenAPI is not valid.
+    """
+    if ours.document:
+        _check_same_api(ours, source)
+    _check_components(ours, source)
+    wanted = _wanted(ours.document, source.document)
+    expected = merged(ours.document, wanted)
+    splice = Splice(ours.text)
+    result = ours
+    if not same(expected, ours.document):
+        check_valid(expected, _teller(ours, source))
+        splice.merge(ours.document, wanted)
+        result = _spliced(ours, splice, expected)
+    return result, [*_report(ours.document, source.document), *splice.report, *_notes(ours.document, source)]
+
+
+def _teller(ours: Contract, source: Source) -> Callable[[Sequence[str | int]], str]:
+    """Gives the place of keys of the merged document: in the source, or in the contract if only that has them."""
+
+    def tell(keys: Sequence[str | int]) -> str:
+        only_ours = _has(ours.document, keys) and not _has(source.document, keys)
+        return ours.at(*keys) if only_ours else source.at(*keys)
+
+    return tell
+
+
+def _has(node: Any, keys: Sequence[str | int]) -> bool:
+    for key in keys:
+        if isinstance(node, dict) and key in node:
+            node = node[str(key)]
+        elif isinstance(node, list) and isinstance(key, int) and key < len(node):
+            node = node[key]
+        else:
+            return False
+    return True
+
+
+def _spliced(ours: Contract, splice: Splice, expected: dict[str, Any]) -> Contract:
+    """The contract with the edits, after a check that its text says what was expected.
+
+    Raises:
+        ContractError: the text of the contract cannot be edited line by line.
+    """
+    remedy = (
+        "so it cannot be changed line by line. Give each key a line of its own there, without braces, "
+        "anchors, aliases and '<<', and import it again"
+    )
+    if ours.document and not ours.document.block:
+        raise ContractError(f"{ours.at()}: the YAML here is unusual, {remedy}")
+    text = splice.text()
+    try:
+        document = read(text)
+    except ReadError as error:
+        raise ContractError(f"{CONTRACT}:{splice.origin(error.line)}: the YAML here is unusual, {remedy}") from error
+    if not same(document, expected):
+        place = _differing(document, expected)
+        raise ContractError(f"{ours.at(*place)}: the YAML here is unusual, {remedy}")
+    return evolve(ours, text=text, document=document)
+
+
+def _differing(document: Any, other: Any) -> tuple[str, ...]:
+    """The keys of the first place where a document differs from other data. They lead to no value of an alias."""
+    if not isinstance(document, Map) or not isinstance(other, dict):
+        return ()
+    for key in {**other, **document}:
+        if key not in document or key not in other:
+            return (key,)
+        if not same(document[key], other[key]):
+            spot = document.spots.get(key)
+            return (key,) if spot and spot.alias else (key, *_differing(document[key], other[key]))
+    return ()
+
+
+def _check_same_api(ours: Contract, source: Source) -> None:
     """Check that a source has the title, a server and the OpenAPI version of the contract."""
-    theirs = source.document
-    title, known = theirs["info"]["title"], ours["info"]["title"]
-    if title != known:
-        raise ContractError(f"{source.at('info', 'title')}: this is {title!r}, and {CONTRACT} is {known!r}")
-    here, there = ({str(server["url"]).rstrip("/") for server in side.get("servers", ())} for side in (ours, theirs))
+    theirs, known = source.document, ours.document
+    title, our_title = theirs["info"]["title"], known["info"]["title"]
+    if title != our_title:
+        raise ContractError(
+            f"{source.at('info', 'title')}: this is {title!r}, and {ours.at('info', 'title')} is {our_title!r}. "
+            "Import pages of the same API, or change the title there if the vendor has renamed the API"
+        )
+    here, there = ({str(server["url"]).rstrip("/") for server in side.get("servers", ())} for side in (known, theirs))
     if here and not here & there:
         raise ContractError(
             f"{source.at('servers')}: its server is {', '.join(sorted(there)) or 'not named'}, "
-            f"and that of {CONTRACT} is {', '.join(sorted(here))}"
+            f"and that of {ours.at('servers')} is {', '.join(sorted(here))}. "
+            "Import pages of the same server, or add the server there if it is the same API"
         )
-    form, known = str(theirs["openapi"]), str(ours["openapi"])
-    if form.split(".")[:2] != known.split(".")[:2]:
-        raise ContractError(f"{source.at('openapi')}: this is OpenAPI {form}, and {CONTRACT} is {known}")
+    form, our_form = str(theirs["openapi"]), str(known["openapi"])
+    if form.split(".")[:2] != our_form.split(".")[:2]:
+        raise ContractError(
+            f"{source.at('openapi')}: this is OpenAPI {form}, and {ours.at('openapi')} is {our_form}. "
+            f"If the source uses nothing in which they differ, change its `openapi:` line to {our_form}. "
+            f"If the vendor has moved to {form} as a whole, change the `openapi:` line of {CONTRACT} by hand. "
+            "Note that 3.1 writes `nullable: true` as `type: [..., 'null']`"
+        )
 
 
-def _wanted(ours: CommentedMap, source: Source) -> dict[str, Any]:
+def _wanted(ours: Map, theirs: Map) -> Map:
     """The part of a source to merge into the contract."""
-    theirs = source.document
-    wanted = {key: theirs[key] for key in (*_IDENTITY, "paths", "components") if key in theirs}
+    wanted = {key: value for key, value in theirs.items() if key in (*_IDENTITY, "paths", "components")}
     wanted |= {key: ours[key] for key in _IDENTITY if key in ours}
-    if "security" in ours and "security" in theirs and plain(ours["security"]) != plain(theirs["security"]):
+    if "security" in ours and "security" in theirs and not same(ours["security"], theirs["security"]):
         # Operations without their own `security` use that of their document. In the contract they would use another
         # one, so it is written into each of them.
-        for _, _, operation in operations(theirs):
-            operation.setdefault("security", copy.deepcopy(theirs["security"]))
-    return wanted
+        paths = dict(theirs["paths"])
+        for path, method, operation in operations(theirs):
+            secured = _with(operation, {"security": theirs["security"], **operation})
+            paths[path] = _with(paths[path], {**paths[path], method: secured})
+        wanted["paths"] = _with(theirs["paths"], paths)
+    return theirs.having(wanted)
 
 
-def _check_components(ours: CommentedMap, source: Source) -> None:
+def _with(node: dict[str, Any], items: dict[str, Any]) -> dict[str, Any]:
+    return node.having(items) if isinstance(node, Map) else items
+
+
+def _check_components(ours: Contract, source: Source) -> None:
     """Check that a page does not change a component of the contract. A whole document may change components."""
     if source.whole:
         return
-    for section, named in (source.document.get("components") or {}).items():
-        known = (ours.get("components") or {}).get(section) or {}
-        for name, component in (named or {}).items():
-            if name in known and plain(known[name]) != plain(component):
-                line = line_of(ours, ("components", section, name))
+    known = dict(objects(ours.document.get("components")))
+    for section, named in objects(source.document.get("components")):
+        for name, component in named.items():
+            there = known.get(section, {})
+            if name in there and not same(there[name], component):
                 raise ContractError(
                     f"{source.at('components', section, name)}: its components.{section}.{name} is not that of "
-                    f"{CONTRACT}:{line}. If the vendor has changed it, change it there, and import the page again"
+                    f"{ours.at('components', section, name)}. If the vendor has changed it, change it there, and "
+                    "import the page again"
                 )
 
 
-def _report(ours: CommentedMap, source: Source) -> Iterator[str]:
+def _report(ours: Map, theirs: Map) -> Iterator[str]:
     """A line for each operation of a source: whether it is new or has changed."""
     known = {(path, method): operation for path, method, operation in operations(ours)}
-    for path, method, operation in operations(source.document):
+    for path, method, operation in operations(theirs):
         there = known.get((path, method))
-        word = "new" if there is None else "as it was" if plain(there) == plain(operation) else "changed"
+        word = "new" if there is None else "as it was" if same(there, operation) else "changed"
         yield f"{method.upper()} {path}: {word}"
 
 
-def _notes(ours: CommentedMap, source: Source) -> Iterator[str]:
+def _notes(ours: Map, source: Source) -> Iterator[str]:
     """Lines on differences that the merge leaves alone."""
     here, there = (str((document.get("info") or {}).get("version")) for document in (ours, source.document))
     if ours.get("info") and here != there:
@@ -252,16 +296,16 @@ def _comments(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.lstrip().startswith("#")]
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, contract: Contract) -> None:
     """Replace a file in one step, so that a failure leaves the old one."""
     new = path.with_name(f".{path.name}.new")
     try:
-        new.write_text(text, "utf-8")
+        new.write_text(contract.text, "utf-8", newline=contract.newline)
         new.replace(path)
     except OSError as error:
         with suppress(OSError):
             new.unlink()
-        raise ContractError(f"{path}: {error.strerror}") from error
+        raise ContractError(f"{path}: {error.strerror}. Make room, or correct its permissions") from error
 
 
 if __name__ == "__main__":

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from io import StringIO
 from typing import Any, Final
 
-from documents import parse_yaml, plain, yaml
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import LiteralScalarString
+from documents import ContractError, parse_yaml, same
+from nodes import Map, Spot
+from yaml_writer import dump
 
 # An operation and a component are found by three keys (paths, path, method; components, section, name). Each is
 # replaced as a whole: keys that the new one lacks are removed. Nothing above that level is ever removed.
 _WHOLE: Final = 3
 _WIDTH: Final = 100
+_NARROWEST: Final = 40
 
 
 def merged(ours: Any, theirs: Any, depth: int = 0) -> Any:
@@ -57,91 +56,146 @@ class Splice:
             lines[start:end] = new
         return "\n".join(lines) + ("\n" if lines[-1] else "")
 
-    def merge(self, old: CommentedMap, new: dict[str, Any]) -> None:
+    def origin(self, line: int) -> int:
+        """The line of the old text that a line of the new text comes from, or where it is put. Both count from 1."""
+        shift = 0
+        for start, end, _, _, new in sorted(self._edits):
+            if line <= start + shift:
+                break
+            if line <= start + shift + len(new):
+                return start + 1
+            shift += len(new) - (end - start)
+        return line - shift
+
+    def merge(self, old: Map, new: dict[str, Any]) -> None:
         """Note the edits that merge another document into the text.
 
         Args:
             old: The document that was read from the text.
-            new: The other document. The result is the text of `merged(old, new)`.
+            new: The other document. The result is the text of `merged(old, new)`. New lines that come from YAML keep
+                the comments and quotes that they have there.
         """
-        self._merge(old, new, (), len(self._lines) - (not self._lines[-1]))
+        self._merge(old, new, ())
 
-    def _merge(self, old: CommentedMap, new: dict[str, Any], place: tuple[str, ...], end: int) -> None:
-        """As `merge`, for an object at a place of the document. `end` is the line after its last line."""
-        keys = list(old)
-        starts = [old.lc.key(key)[0] for key in keys]
-        column = old.lc.key(keys[0])[1] if keys else 0
-        # Each key ends where the next one begins, or where the object ends.
-        ends = {key: self._end(after, column) for key, after in zip(keys, [*starts, end][1:], strict=True)}
+    def _merge(self, old: Map, new: dict[str, Any], place: tuple[str, ...]) -> None:
+        """As `merge`, for an object at a place of the document."""
+        spots = old.spots
+        column = next((spot.column for spot in spots.values()), 0)
+        ends = {key: _end(self._lines, spot) for key, spot in spots.items()}
         # A new key goes after the key that it follows in its source. If it follows none, it goes before the next one,
         # or to the end.
-        here = next((old.lc.key(key)[0] for key in new if key in old), ends[keys[-1]] if keys else end)
+        here = next((self._start(spots[key], place) for key in new if key in old), None)
+        if here is None:
+            here = max(ends.values()) if ends else len(self._lines) - (not self._lines[-1])
         for key, value in new.items():
             there = (*place, key)
             if key not in old:
-                self._put(here, here, column, key, value)
+                self._edit(here, here, column, _render(new, key, value, column, comments=True))
                 self._tell("+", there)
                 continue
-            whole = merged(old[key], value, len(there))
-            if plain(whole) != plain(old[key]):
-                if _is_block(old[key]) and isinstance(value, dict) and value:
-                    self._merge(old[key], value, there, ends[key])
-                else:
-                    self._put(old.lc.key(key)[0], ends[key], column, key, whole)
+            known = old[key]
+            if isinstance(known, Map) and known.block and not spots[key].alias and isinstance(value, dict) and value:
+                self._merge(known, value, there)
+            else:
+                whole = merged(known, value, len(there))
+                if not same(whole, known):
+                    changed = new if whole is value else {key: whole}
+                    lines = _render(changed, key, whole, column)
+                    self._edit(spots[key].line, ends[key], column, lines)
                     self._tell("~", there)
             here = ends[key]
-        for key in keys if len(place) >= _WHOLE else ():
+        for key, spot in spots.items() if len(place) >= _WHOLE else ():
             if key not in new:
-                self._edit(old.lc.key(key)[0], ends[key], column, [])
+                self._edit(spot.line, ends[key], column, [])
                 self._tell("-", (*place, key))
+
+    def _start(self, spot: Spot, place: tuple[str, ...]) -> int:
+        """The line where new keys go that come before a key: above its comments, unless they are those of the file."""
+        return spot.line - (len(_comments_above(self._lines, spot)) if place else 0)
 
     def _tell(self, sign: str, place: tuple[str, ...]) -> None:
         # New operations are reported elsewhere.
         if sign != "+" or len(place) > _WHOLE or place[0] == "components":
             self.report.append(f"  {sign} {' > '.join(place)}")
 
-    def _put(self, start: int, end: int, column: int, key: str, value: Any) -> None:
-        margin = " " * column
-        lines = _render(key, value, _WIDTH - column)
-        self._edit(start, end, column, [f"{margin}{line}" if line else "" for line in lines])
-
     def _edit(self, start: int, end: int, column: int, lines: list[str]) -> None:
         self._edits.append((start, end, -column, len(self._edits), lines))
 
-    def _end(self, after: int, column: int) -> int:
-        """The line where a key ends. `after` is the line of the next key, whose comments stand above it."""
-        while after and re.fullmatch(rf" {{0,{column}}}(#.*)?|\s*", self._lines[after - 1]):
-            after -= 1
-        return after
+
+def _end(lines: list[str], spot: Spot) -> int:
+    """The line where a key ends: after its value, and after the comments that follow in a deeper column."""
+    end = line = spot.end
+    while line < len(lines) and re.fullmatch(r"\s*(#.*)?", lines[line]):
+        text = lines[line].lstrip()
+        if text and len(lines[line]) - len(text) <= spot.column:
+            break
+        line += 1
+        end = line if text else end
+    return end
 
 
-def _is_block(node: Any) -> bool:
-    return isinstance(node, CommentedMap) and bool(node) and not node.fa.flow_style()
+def _comments_above(lines: list[str], spot: Spot) -> list[str]:
+    """The comments directly above a key, in its column."""
+    start = spot.line
+    while start and lines[start - 1].startswith(" " * spot.column + "#"):
+        start -= 1
+    return lines[start : spot.line]
 
 
-def _render(key: str, value: Any, width: int) -> list[str]:
-    """A key and its value as lines of YAML, with the source's comments and quotes if the result has the right value."""
-    wanted = {key: plain(value)}
-    writer = yaml()
-    writer.width = width
-    text = ""
-    for content in ({key: _as_block(copy.deepcopy(value))}, wanted):
-        stream = StringIO()
-        writer.dump(content, stream)
-        # Empty lines that followed it in its source are removed, unless they are part of a string.
-        for text in (stream.getvalue().rstrip("\n"), stream.getvalue()):
-            if plain(parse_yaml(text, key)) == wanted:
-                return text.split("\n")
-    return text.split("\n")
+def _render(
+    parent: dict[str, Any], key: str, value: Any, column: int, *, comments: bool = False, width: int = _WIDTH
+) -> list[str]:
+    """A key and its value as lines of YAML.
+
+    Args:
+        parent: The object that has the key. If it was read from YAML, its text is used, with its comments and quotes.
+        key: The key.
+        value: Its value.
+        column: The column for the key.
+        comments: Whether the comments above the key are part of its text.
+        width: After how many columns long strings continue on the next line.
+    """
+    lines = _sliced(parent, key, value, comments=comments)
+    if lines is None and isinstance(value, dict) and _has_text(value):
+        lines = [dump({key: 0}).removesuffix(" 0\n")]
+        for name, inner in value.items():
+            lines += _render(value, name, inner, 2, comments=True, width=width - column)
+    if lines is None:
+        text = dump({key: value}, max(width - column, _NARROWEST))
+        if not _says(text, key, value):
+            text = dump({key: value}, quoted=True)
+        lines = text.rstrip("\n").split("\n")
+    margin = " " * column
+    return [f"{margin}{line}" if line else "" for line in lines]
 
 
-def _as_block(node: Any) -> Any:
-    """A value in the style of the contract: blocks instead of inline lists and objects, and block strings."""
-    if isinstance(node, CommentedMap | CommentedSeq):
-        node.fa.set_block_style()
-    if isinstance(node, dict | list):
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            node[key] = _as_block(value)
-    if isinstance(node, str) and node.endswith("\n\n"):
-        return str(node)  # in quotes: in a block, its last empty lines would look like empty lines between blocks
-    return LiteralScalarString(node) if type(node) is str and "\n" in node else node
+def _has_text(value: dict[str, Any]) -> bool:
+    """Whether an object, or an object in it, was read from YAML with a key on each line."""
+    if isinstance(value, Map):
+        return value.block
+    return any(isinstance(inner, Map) and inner.block for inner in value.values())
+
+
+def _sliced(parent: dict[str, Any], key: str, value: Any, *, comments: bool) -> list[str] | None:
+    """The lines of a key in its source, without its margin. None if they cannot be used elsewhere."""
+    spot = parent.spots.get(key) if isinstance(parent, Map) and parent.block else None
+    if not isinstance(parent, Map) or not spot or not spot.own or (value and not getattr(value, "block", True)):
+        return None  # an inline list or object becomes a block
+    lines = parent.source[spot.line : _end(parent.source, spot)]
+    if comments:
+        lines = [*_comments_above(parent.source, spot), *lines]
+    cut = []
+    for line in lines:
+        margin = line[: spot.column]
+        if margin.strip() and not line.lstrip().startswith("#"):
+            return None
+        cut.append(line.lstrip() if margin.strip() else line[spot.column :])
+    return cut if _says("\n".join(cut) + "\n", key, value) else None
+
+
+def _says(text: str, key: str, value: Any) -> bool:
+    """Whether a text has the key and its value, and nothing else."""
+    try:
+        return same(parse_yaml(text, key), {key: value})
+    except ContractError:
+        return False
