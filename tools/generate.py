@@ -11,7 +11,6 @@ The same input always gives the same bytes, because the versions of the generato
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import re
@@ -19,21 +18,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from documents import ROOT, ContractError, check_valid, load_yaml, operations, plain, run
+from directions import directed, successes
+from documents import ROOT, ContractError, check_valid, load_yaml, operations, plain, run, without_extensions
+from facts import fact
+from functions import mark_functions, modules, name_functions, unnamed
+from media import with_known_media
+from naming import Names, action, drop_names_of_nothing, mark_titles, sort_titles, target
 from openapi_python_client.config import ConfigFile
-from openapi_python_client.parser.openapi import generate_operation_id
-from openapi_python_client.schema.untrusted_string import UntrustedString
-from openapi_python_client.strings import ClassName, PythonIdentifier
 from overlay import apply_overlay
+from parameters import with_simple_parameters
+from references import with_copies
+from shapes import Shapes
 
 TOOLS: Final = ROOT / "tools"
-# Schemas that differ only in these keys count as equal.
-_ANNOTATIONS: Final = {"title", "description", "example", "nullable"}
+_DOCUMENT: Final = "openapi.json"
 
 
 def main() -> int:
@@ -72,157 +75,125 @@ def generate(contract: dict[str, Any], scratch: Path) -> Path:
         ContractError: the contract or the overlay has an error, or the tools have the wrong version.
     """
     _check_tools()
-    document = effective_document(contract)
-    _check_names(document)
-    source = scratch / "openapi.json"
-    source.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    document, overrides = prepared(contract, warn=_print_warning)
+    _tell_unnamed(document)
     package = scratch / "featherhq_api"
-    command = [sys.executable, "-m", "openapi_python_client", "generate"]
-    command += ["--path", str(source), "--output-path", str(package)]
-    command += ["--config", str(TOOLS / "generator.yaml"), "--meta", "none", "--fail-on-warning"]
-    # One template of the generator is replaced, so that each model is imported only when it is used.
-    command += ["--custom-template-path", str(TOOLS / "templates")]
-    ran = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode:
-        raise ContractError(f"openapi-python-client failed:\n{ran.stdout}{ran.stderr}")
+    if errors := run_generator(document, overrides, scratch, package):
+        raise ContractError("\n".join(f"openapi-python-client: {error}" for error in errors))
     _check_package(package, document)
     (package / "py.typed").touch()
-    shutil.copyfile(source, package / "openapi.json")
+    shutil.copyfile(scratch / _DOCUMENT, package / "openapi.json")
     return package
 
 
-def overlaid(root: Path, unmatched: list[str] | None = None) -> dict[str, Any]:
+def run_generator(
+    document: dict[str, Any], overrides: dict[str, str], scratch: Path, package: Path | None
+) -> list[str]:
+    """Run openapi-python-client in a process of its own. Returns what it refused.
+
+    Args:
+        document: The document, as `prepared` returns it.
+        overrides: The media types that it must take for others, as `prepared` returns them.
+        scratch: A folder for its files.
+        package: The folder to make. `None`: it only reads the document.
+
+    Raises:
+        ContractError: it has failed in a way that it did not expect itself.
+    """
+    (scratch / _DOCUMENT).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    given: dict[str, Any] = {"document": str(scratch / _DOCUMENT), "package": str(package), "overrides": overrides}
+    given |= {"facts": _facts(document), "only_check": package is None}
+    (scratch / "generator.json").write_text(json.dumps(given), encoding="utf-8")
+    command = [sys.executable, str(TOOLS / "generator.py"), str(scratch / "generator.json")]
+    ran = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
+    if ran.returncode:
+        raise ContractError(f"openapi-python-client failed:\n{ran.stdout}{ran.stderr}")
+    errors: list[str] = json.loads(ran.stdout.splitlines()[-1])
+    return errors
+
+
+def overlaid(root: Path, unmatched: list[str] | None = None, contract: dict[str, Any] | None = None) -> dict[str, Any]:
     """The contract with the overlay applied.
 
     Args:
         root: The folder with both files.
         unmatched: As in `apply_overlay`.
+        contract: The content of openapi.yaml, if it has been read already.
 
     Raises:
         ContractError: a file cannot be read, or the overlay cannot be applied.
     """
     overlay = load_yaml(root / "openapi.overlay.yaml")
-    document: dict[str, Any] = plain(apply_overlay(load_yaml(root / "openapi.yaml"), overlay, unmatched=unmatched))
+    return with_overlay(plain(load_yaml(root / "openapi.yaml") if contract is None else contract), overlay, unmatched)
+
+
+def with_overlay(vendor: dict[str, Any], overlay: Any, unmatched: list[str] | None = None) -> dict[str, Any]:
+    """A contract with an overlay applied, and with the names that each operation and schema has.
+
+    Args:
+        vendor: The contract. It is changed.
+        overlay: The content of the overlay. `None`: there is none.
+        unmatched: As in `apply_overlay`.
+
+    Raises:
+        ContractError: the overlay cannot be applied.
+    """
+    vendor = document = without_extensions(vendor)
+    mark_titles(vendor)
+    mark_functions(vendor)
+    if overlay is not None:
+        document = plain(apply_overlay(vendor, overlay, unmatched=unmatched))
+        drop_names_of_nothing(document, vendor)
+    sort_titles(document)
+    name_functions(document)
     return document
 
 
-def effective_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The document that the generator reads: the contract with the overlay, with named schemas as components.
+def directed_document(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The contract with the overlay, with different forms of what is read and of what is sent.
+
+    Args:
+        document: What `overlaid` returns.
+
+    Returns:
+        The document, and the media types that the generator must take for another one.
+    """
+    document = with_copies(document)
+    for _, _, operation in operations(document):
+        operation["responses"] = successes(operation)
+    with_simple_parameters(document)
+    overrides = with_known_media(document)
+    return directed(document), overrides
+
+
+def prepared(document: dict[str, Any], warn: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The document that the generator reads: as `directed_document`, with a name for each class.
 
     Raises:
         ContractError: it is not a valid OpenAPI document.
     """
-    document = copy.deepcopy(document)
-    hoist(document)
     check_valid(document, lambda _: "the contract with the overlay")
-    return document
+    document, overrides = directed_document(document)
+    return Names(document, warn).give(), overrides
 
 
-def hoist(document: dict[str, Any]) -> None:
-    """Make each object schema with a title a component, and replace the schema by a reference.
-
-    The vendor repeats a schema wherever it is used. Schemas with the same title become one component, which has the
-    properties of all of them.
-
-    Raises:
-        ContractError: two schemas have the same title, but differ in a property or in another key.
-    """
-    schemas: dict[str, Any] = {}
-
-    def visit(node: Any, place: str) -> Any:
-        if isinstance(node, list):
-            return [visit(item, f"{place}/{index}") for index, item in enumerate(node)]
-        if not isinstance(node, dict):
-            return node
-        node = {key: visit(value, f"{place}/{key}") for key, value in node.items()}
-        title = node.get("title")
-        if node.get("type") != "object" or not isinstance(title, str):
-            return node
-        nullable = node.pop("nullable", False)
-        _unite(schemas.setdefault(title, copy.deepcopy(node)), node, place)
-        reference = {"$ref": f"#/components/schemas/{title}"}
-        return {"nullable": True, "allOf": [reference]} if nullable else reference
-
-    document["paths"] = visit(document["paths"], "paths")
-    if schemas:
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+def _facts(document: dict[str, Any]) -> dict[str, Any]:
+    """What the templates must know of each operation, by its module."""
+    shapes = Shapes((document.get("components") or {}).get("schemas") or {})
+    return {
+        ".".join(module.split(".")[-2:]): fact(document["paths"][path][method], document, shapes)
+        for (path, method), module in modules(document).items()
+    }
 
 
-def _unite(known: dict[str, Any], other: dict[str, Any], place: str) -> None:
-    """Add the properties of a schema to the known schema of the same title, and check that they do not differ."""
-    for name, schema in other.get("properties", {}).items():
-        if _meaning(known.setdefault("properties", {}).setdefault(name, schema)) != _meaning(schema):
-            raise ContractError(
-                f"two schemas are called {known['title']}, and their {name!r} differ; the second is at {place}. "
-                "Give one another title in openapi.overlay.yaml"
-            )
-    rest = [_meaning({k: v for k, v in schema.items() if k != "properties"}) for schema in (known, other)]
-    if rest[0] != rest[1]:
-        raise ContractError(
-            f"two schemas are called {known['title']} and differ; the second is at {place}. "
-            "Give one another title in openapi.overlay.yaml"
-        )
+def _print_warning(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
-def _meaning(schema: Any) -> Any:
-    """A schema without the keys that do not count in a comparison."""
-    if isinstance(schema, dict):
-        return {key: _meaning(value) for key, value in schema.items() if key not in _ANNOTATIONS}
-    return schema
-
-
-def modules(document: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """The module that the generator makes for each operation, such as `featherhq_api.api.threads.send_message`.
-
-    The keys are the path and the method of the operation.
-    """
-    places = {}
-    for path, method, operation in operations(document):
-        tag = PythonIdentifier((operation.get("tags") or ["default"])[0], "tag")
-        name = operation.get("operationId") or generate_operation_id(
-            path=UntrustedString(path), method=method, prefix="field_"
-        )
-        places[path, method] = f"featherhq_api.api.{tag}.{PythonIdentifier(name, 'field_')}"
-    return places
-
-
-def _check_names(document: dict[str, Any]) -> None:
-    """Check that all names differ. If two operations had one name, the generator would overwrite one of their files.
-
-    It prints a warning for each operation without a name.
-    """
-    taken: dict[str, str] = {}
-    places = modules(document)
-    for path, method, operation in operations(document):
-        name = operation.get("operationId")
-        if name is None:
-            print(_unnamed(path, method), file=sys.stderr)
-        module = places[path, method]
-        if module in taken:
-            raise ContractError(
-                f"the operations {taken[module]} and {name or f'{method} {path}'} would both be "
-                f"{module.rpartition('.')[2]}.py: give one another operationId in openapi.overlay.yaml"
-            )
-        taken[module] = name or f"{method} {path}"
-    classes: dict[str, str] = {}
-    for title in document.get("components", {}).get("schemas", {}):
-        name = str(ClassName(title, "field_"))
-        if name in classes:
-            raise ContractError(f"the schemas {classes[name]} and {title} would both be class {name}")
-        classes[name] = title
-
-
-def _unnamed(path: str, method: str) -> str:
-    """The warning for an operation without a name."""
-    words = [word for word in re.split(r"\W+", path) if word not in {"", "api", "v1", "threadId"}]
-    suggestion = method + "".join(word.capitalize() for word in words)
-    return (
-        f"warning: {method.upper()} {path} has no name yet. Add to the actions of openapi.overlay.yaml:\n"
-        f"  - target: $.paths['{path}'].{method}\n"
-        f"    description: The function's name.\n"
-        f"    update:\n"
-        f"      operationId: {suggestion}"
-    )
+def _tell_unnamed(document: dict[str, Any]) -> None:
+    for path, method, name in unnamed(document):
+        lines = action(target(("paths", path, method)), name, key="operationId", about="The function's name.")
+        _print_warning(f"{method.upper()} {path} has no name yet. Add to the actions of openapi.overlay.yaml:\n{lines}")
 
 
 def _check_tools() -> None:

@@ -10,9 +10,10 @@ import copy
 from difflib import get_close_matches
 from typing import Any, Final
 
-from documents import ContractError
+from documents import ContractError, line_of, plain
 from jsonpath_rfc9535 import JSONPathError, JSONPathQuery, compile as compile_path
 from jsonpath_rfc9535.selectors import NameSelector
+from nodes import Seq
 
 _FEW: Final = 5
 
@@ -34,12 +35,12 @@ def apply_overlay(document: Any, overlay: Any, *, unmatched: list[str] | None = 
     """
     if not isinstance(overlay, dict) or not isinstance(overlay.get("actions"), list):
         raise ContractError("the overlay has no list of actions")
-    document = copy.deepcopy(document)
+    document = plain(document)
     missed: list[str] = [] if unmatched is None else unmatched
     for index, action in enumerate(overlay["actions"]):
         where = f"overlay action {index + 1}"
-        if hasattr(overlay["actions"], "lc"):  # it was read from YAML, so its line is known
-            where += f", line {overlay['actions'].lc.item(index)[0] + 1}"
+        if isinstance(overlay["actions"], Seq):  # it was read from YAML, so its line is known
+            where += f", line {line_of(overlay, ('actions', index))}"
         if not isinstance(action, dict) or not isinstance(action.get("target"), str):
             raise ContractError(f"{where}: expected an object with a target")
         unknown = action.keys() - {"target", "description", "update", "remove"}

@@ -1,8 +1,11 @@
 import ssl
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
 import httpx
 from attrs import define, evolve, field
+
+T = TypeVar("T")
 
 
 @define
@@ -48,6 +51,21 @@ class Client:
     _httpx_args: dict[str, Any] = field(factory=dict, kw_only=True, alias="httpx_args")
     _client: httpx.Client | None = field(default=None, init=False)
     _async_client: httpx.AsyncClient | None = field(default=None, init=False)
+
+    def read(
+        self,
+        response: httpx.Response,
+        expected: dict[str, type | tuple[type, ...]],
+        build: Callable[[], T],
+    ) -> T:
+        """Read a response. A subclass may check it, and raise errors of its own.
+
+        Args:
+            response: The response.
+            expected: The documented type of the JSON value, by status.
+            build: Reads the response.
+        """
+        return build()
 
     def with_headers(self, headers: dict[str, str]) -> "Client":
         """Get a new client matching this one with additional headers"""
@@ -186,6 +204,21 @@ class AuthenticatedClient:
     token: str
     prefix: str = "Bearer"
     auth_header_name: str = "Authorization"
+
+    def read(
+        self,
+        response: httpx.Response,
+        expected: dict[str, type | tuple[type, ...]],
+        build: Callable[[], T],
+    ) -> T:
+        """Read a response. A subclass may check it, and raise errors of its own.
+
+        Args:
+            response: The response.
+            expected: The documented type of the JSON value, by status.
+            build: Reads the response.
+        """
+        return build()
 
     def with_headers(self, headers: dict[str, str]) -> "AuthenticatedClient":
         """Get a new client matching this one with additional headers"""

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from featherhq.sandbox import Sandbox
 from featherhq.sandbox._contract import Operation, _as_json_schema, operations
+from jsonschema import Draft202012Validator
 from sandbox_helpers import assert_error
 
 pytest_plugins = ["sandbox_helpers"]
@@ -65,6 +66,38 @@ def test_nullable_allows_null() -> None:
     schema = {"type": "array", "items": {"type": "string", "nullable": True}, "enum": [["a"]]}
     converted = _as_json_schema(schema)
     assert converted["items"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    named = {"properties": {"nullable": {"type": "boolean"}, "properties": {"properties": {"x": {"nullable": True}}}}}
+    assert _as_json_schema(named)["properties"]["nullable"] == {"type": "boolean"}
+    assert _as_json_schema(named)["properties"]["properties"]["properties"]["x"] == {"anyOf": [{}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"type": "integer"}, ["1", "-7"], ["x", "1.5", ""]),
+        ({"type": "boolean"}, ["true"], ["True", "1"]),
+        ({"type": "string"}, ["1", "true", "", "x"], []),
+        ({"type": "array", "items": {"type": "integer"}}, ["1", "[1, 2]"], ["x"]),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, ["a", "a,b", "a|b", "a b"], ["a,c"]),
+    ],
+)
+def test_parameters_that_are_no_text(schema: dict[str, Any], right: list[str], wrong: list[str]) -> None:
+    """A parameter is text in a URL, and its schema may be that of a number, a truth value or several items."""
+    checked = Operation("a", "GET", "/a", parameters={("query", "q"): Draft202012Validator(schema)}, body=None)
+    for value in right:
+        assert checked.problem({}, {"q": value}, None) is None
+    for value in wrong:
+        assert str(checked.problem({}, {"q": value}, None)).startswith("q: ")
+
+
+def test_a_body_that_may_be_missing() -> None:
+    """If it is there, it is checked. A body that must be there is checked always."""
+    for needed in (True, False):
+        body = Draft202012Validator({"type": "object"})
+        checked = Operation("a", "POST", "/a", parameters={}, body=body, needs_body=needed)
+        assert checked.problem({}, {}, {}) is None
+        assert checked.problem({}, {}, []) is not None
+        assert (checked.problem({}, {}, None) is None) == (not needed)
 
 
 @pytest.mark.parametrize("key", ['right/k"ey+1', "wrong-key-of-mine", "w"])

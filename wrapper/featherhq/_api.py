@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
+from attrs import evolve
 from featherhq_api import AuthenticatedClient
 
 from featherhq import _unset  # noqa: F401
 from featherhq._core.attempts import call
+from featherhq._http.failures import raise_if_from_signal
 from featherhq._resource import Resource
 from featherhq._threads.send import send_request
 from featherhq._validation import KEY_HEADER
-from featherhq.errors import UsageError
+from featherhq.errors import FeatherError, UsageError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from featherhq._core.effects import Flow
     from featherhq._core.responses import Response
     from featherhq._settings import Settings
+T = TypeVar("T")
 
 
 class WiredClient(Resource, AuthenticatedClient):
@@ -48,16 +51,45 @@ class WiredClient(Resource, AuthenticatedClient):
         super().__init__(base_url=settings.base_url, token="", prefix="", auth_header_name=KEY_HEADER)
 
         def request(**kwargs: Any) -> Any:
-            deadline = settings.deadline(None)
+            extensions = kwargs.pop("extensions", None)
+            using = settings if extensions is None else _with_credentials(settings, kwargs, **extensions)
+            if "content" in kwargs:
+                # It is a file, which can be read once. A request may need several attempts.
+                kwargs["content"] = kwargs["content"].read()
+            if "json" in kwargs and kwargs["json"] is None:
+                # For httpx, this would be no body.
+                del kwargs["json"]
+                kwargs["content"] = b"null"
+            deadline = using.deadline(None)
             # A generated `send_message` must not send a message twice either.
-            flow = send_request(settings, kwargs, deadline)
-            return run(call(settings, kwargs, deadline) if flow is None else flow)
+            flow = send_request(using, kwargs, deadline)
+            return run(call(using, kwargs, deadline) if flow is None else flow)
 
         self._requests = SimpleNamespace(request=request)
         self._asynchronous = asynchronous
 
     def __repr__(self) -> str:
         return f"<featherhq: generated client for {self._base_url}>"
+
+    def read(self, response: Any, expected: dict[str, type | tuple[type, ...]], build: Callable[[], T]) -> T:
+        """Read a response for a generated function.
+
+        Raises:
+            ResponseDecodeError: the body is not what the contract describes, so that it cannot be read.
+        """
+        response.check(expected)
+        problem: Exception | None
+        try:
+            return build()
+        except (FeatherError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the generated code raises
+            problem = error
+        raise_if_from_signal(problem)
+        reason = one_line(f"{type(problem).__name__}: {problem}")
+        # Its frames hold the body, and error reporters show local variables.
+        problem = None
+        raise response.not_as_promised(f"a body that is not what the contract describes ({reason})")
 
     def get_httpx_client(self) -> httpx.Client:
         """The object that generated `sync` functions call `request` on.
@@ -139,6 +171,31 @@ class WiredClient(Resource, AuthenticatedClient):
 
     async def __aexit__(self, *args: object, **kwargs: object) -> None:
         """Close nothing. The connections belong to the `AsyncFeather`."""
+
+
+def _with_credentials(
+    settings: Settings, request: dict[str, Any], *, security: dict[str, str], with_key: bool
+) -> Settings:
+    """The settings for an operation that needs other credentials than the API key.
+
+    Args:
+        settings: The client's.
+        request: The request.
+        security: The security schemes that the operation needs, each with the header for its credentials.
+        with_key: Whether it needs the API key too. If it does not, the key is not sent.
+
+    Raises:
+        UsageError: there are no other credentials.
+    """
+    given = {name.lower() for name in (*settings.headers, *request.get("headers", {}))}
+    if given.isdisjoint(header.lower() for header in security.values()):
+        headers = ", ".join(f'"{header}": …' for header in dict.fromkeys(filter(None, security.values())))
+        raise UsageError(
+            f"{request['method'].upper()} {request['url']} needs other credentials than the API key: "
+            f"{' or '.join(security)}",
+            hint=f"Pass them: feather.with_options(headers={{{headers}}}).api. Nothing was sent.",
+        )
+    return evolve(settings, sends_key=with_key)
 
 
 def _refuse(name: str, instead: str) -> NoReturn:

@@ -76,6 +76,7 @@ class Settings:
         clock: Gives the time in seconds of the monotonic clock.
         wall_clock: Gives the time in seconds since 1970.
         random: Gives a number from 0 to 1.
+        sends_key: Whether the key is sent. A few generated functions need other credentials.
         listen: Hears of each event (`_core/events.py`).
     """
 
@@ -91,6 +92,7 @@ class Settings:
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
+    sends_key: bool = True
     listen: Listener = log
 
     @classmethod

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .list_messages_direction import ListMessagesDirection
     from .list_messages_response import ListMessagesResponse
     from .list_messages_status import ListMessagesStatus
+    from .list_threads_response import ListThreadsResponse
     from .message import Message
     from .metadata import Metadata
     from .pagination import Pagination
@@ -32,6 +33,7 @@ _HOMES = {
     "ListMessagesDirection": ".list_messages_direction",
     "ListMessagesResponse": ".list_messages_response",
     "ListMessagesStatus": ".list_messages_status",
+    "ListThreadsResponse": ".list_threads_response",
     "Message": ".message",
     "Metadata": ".metadata",
     "Pagination": ".pagination",
@@ -54,6 +56,7 @@ __all__ = (
     "ListMessagesDirection",
     "ListMessagesResponse",
     "ListMessagesStatus",
+    "ListThreadsResponse",
     "Message",
     "Metadata",
     "Pagination",
@@ -68,8 +71,10 @@ __all__ = (
     "Variables",
 )
 
+# Type checkers read the imports above. With this function they would take each name for one that exists.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name], __name__), name)

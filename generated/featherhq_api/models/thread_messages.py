@@ -41,6 +41,7 @@ class ThreadMessages:
     def to_dict(self) -> dict[str, Any]:
         from ..models.agent_details import AgentDetails
         from ..models.agent_version_details import AgentVersionDetails
+        from ..models.message import Message
         from ..models.pagination import Pagination
 
         agent_id: None | str | Unset
@@ -77,7 +78,10 @@ class ThreadMessages:
         elif isinstance(self.messages, list):
             messages = []
             for messages_type_0_item_data in self.messages:
-                messages_type_0_item = messages_type_0_item_data.to_dict()
+                if isinstance(messages_type_0_item_data, Message):
+                    messages_type_0_item = messages_type_0_item_data.to_dict()
+                else:
+                    messages_type_0_item = messages_type_0_item_data
                 messages.append(messages_type_0_item)
 
         else:

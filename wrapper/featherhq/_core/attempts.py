@@ -182,10 +182,11 @@ def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, st
         # Compression may hold back the messages of a stream.
         "Accept-Encoding": "identity" if streaming else ACCEPTED,
     }
+    key_header = {KEY_HEADER: key} if settings.sends_key else {}
     # Names are compared without case (RFC 9110 section 5.1). A header that is sent twice confuses some proxies.
     named = {
         name.lower(): (name, value)
-        for given in (headers, settings.headers, request.get("headers", {}), {KEY_HEADER: key})
+        for given in (headers, settings.headers, request.get("headers", {}), key_header)
         for name, value in given.items()
     }
     return {**request, "url": settings.base_url + request["url"], "headers": dict(named.values())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Final
 
 from attrs import define, field, frozen
 
@@ -66,6 +66,8 @@ class Response:
     flaw: str | None = None
     secret: Secret | None = None
     redactor: Redactor = field(factory=Redactor, repr=False)
+    # The decoded JSON between a check and its use.
+    _checked: object = field(default=None, init=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -97,20 +99,28 @@ class Response:
         raise self.not_as_promised(problem)
 
     def json(self) -> object:
-        """The decoded JSON for the generated functions. It raises if it is read as something that it is not.
+        """As `data`, for the generated functions, which read this in place of an `httpx.Response`."""
+        checked, self._checked = self._checked, None
+        return self.data() if checked is None else checked
 
-        The generated functions do not check the top level, and would fail with a bare `TypeError` or `ValueError`. They
-        cannot fail further inside: the overlay makes every field of a response optional and nullable.
+    def check(self, expected: Mapping[str, type | tuple[type, ...]]) -> None:
+        """Check the type of the JSON value. Generated code would read an object as an array of its keys.
+
+        Args:
+            expected: The type that the contract documents, by status: `200`, `2XX` or `default`.
 
         Raises:
-            ResponseDecodeError: the body is not JSON, or neither an object nor an array.
+            ResponseDecodeError: the body is not JSON, or of another type.
         """
-        data = self.data()
-        if isinstance(data, dict):
-            return _Object(data, self)
-        if isinstance(data, list):
-            return _Array(data, self)
-        raise self.not_as_promised("JSON that is neither an object nor an array")
+        status = str(self.status_code)
+        keys = (status, f"{status[0]}XX", "default")
+        wanted = next((expected[key] for key in keys if key in expected), None)
+        if wanted is None:
+            return
+        self._checked = self.data()
+        if not isinstance(self._checked, wanted) or (isinstance(self._checked, bool) and wanted is not bool):
+            kind, self._checked = _KINDS[type(self._checked)], None
+            raise self.not_as_promised(f"a JSON body that is {kind} where the contract has {_KINDS[wanted]}")
 
     def not_as_promised(self, found: str) -> ResponseDecodeError:
         """The error for a success with a body that the contract does not describe."""
@@ -126,28 +136,13 @@ class Response:
         )
 
 
-class _Object(dict[str, Any]):
-    """A JSON object that raises if it is read as an array. It is emptied first: tracebacks show it."""
-
-    def __init__(self, data: dict[str, Any], response: Response) -> None:
-        super().__init__(data)
-        self._response = response
-
-    def __iter__(self) -> Any:
-        # `for item in this` calls this. `dict(this)` calls `keys()` instead.
-        self.clear()
-        raise self._response.not_as_promised("a JSON object where the contract has an array")
-
-
-class _Array(list[Any]):
-    """A JSON array that raises if it is read as an object. It is emptied first, as above."""
-
-    def __init__(self, data: list[Any], response: Response) -> None:
-        super().__init__(data)
-        self._response = response
-
-    @property
-    def keys(self) -> Any:
-        # `dict(this)` asks for `keys` first.
-        self.clear()
-        raise self._response.not_as_promised("a JSON array where the contract has an object")
+_KINDS: Final[dict[object, str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    (int, float): "a number",
+    float: "a number",
+    type(None): "null",
+}

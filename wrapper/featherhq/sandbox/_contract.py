@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,7 @@ class Operation:
     path: str
     _parameters: Mapping[tuple[str, str], Draft202012Validator] = field(repr=False)
     _body: Draft202012Validator | None = field(repr=False)
+    _needs_body: bool = field(default=True, repr=False)
 
     @property
     def takes_body(self) -> bool:
@@ -48,9 +50,10 @@ class Operation:
         values = {("path", name): value for name, value in path.items()}
         values |= {("query", name): value for name, value in query.items()}
         for key, validator in self._parameters.items():
-            if key in values and (wrong := _first(validator, values[key])):
+            if key in values and (wrong := _wrong(validator, values[key])):
                 return f"{key[1]}: {wrong}"
-        if self._body is not None and (wrong := _first(self._body, body)):
+        may_be_missing = body is None and not self._needs_body
+        if self._body is not None and not may_be_missing and (wrong := _first(self._body, body)):
             return f"body: {wrong}"
         return None
 
@@ -94,10 +97,13 @@ def _operation(document: dict[str, Any], path: str, method: str, described: dict
         method=method.upper(),
         path=path,
         parameters={
-            (parameter["in"], parameter["name"]): _validator(document, parameter["schema"])
+            (parameter["in"], parameter.get("x-wire-name", parameter["name"])): _validator(
+                document, parameter["schema"]
+            )
             for parameter in described.get("parameters", ())
         },
         body=None if body is None else _validator(document, body),
+        needs_body=described.get("requestBody", {}).get("required", False),
     )
 
 
@@ -106,16 +112,31 @@ def _validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012V
     return Draft202012Validator(whole, format_checker=FormatChecker())
 
 
-def _as_json_schema(schema: Any) -> Any:
-    """Convert a schema of OpenAPI 3.0 to JSON Schema: `nullable: true` becomes the type null."""
+def _as_json_schema(schema: Any, *, names: bool = False) -> Any:
+    """Convert a schema of OpenAPI 3.0 to JSON Schema: `nullable: true` becomes the type null.
+
+    Args:
+        schema: The schema, or a part of it.
+        names: Whether the keys of this part are names of properties.
+    """
     if isinstance(schema, list):
         return [_as_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {key: _as_json_schema(value) for key, value in schema.items()}
-    if plain.pop("nullable", None) is True:
+    plain = {key: _as_json_schema(value, names=key == "properties" and not names) for key, value in schema.items()}
+    if not names and plain.pop("nullable", None) is True:
         return {"anyOf": [plain, {"type": "null"}]}
     return plain
+
+
+def _wrong(validator: Draft202012Validator, text: str) -> str | None:
+    """The first error of a parameter. It may be text, another JSON value, or one or several items."""
+    values: list[object] = [text]
+    with suppress(ValueError):
+        values.append(json.loads(text))
+    values += [[value] for value in values] + [text.split(sign) for sign in ", |"]
+    wrong = [_first(validator, value) for value in values]
+    return None if None in wrong else wrong[0]
 
 
 def _first(validator: Draft202012Validator, value: object) -> str | None:

@@ -16,7 +16,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     thread_id: UUID,
     *,
-    limit: str | Unset = "50",
+    limit: str | Unset = UNSET,
     cursor: str | Unset = UNSET,
     direction: ListMessagesDirection | Unset = UNSET,
     status: ListMessagesStatus | Unset = UNSET,
@@ -70,11 +70,15 @@ def _parse_response(
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> Response[ListMessagesResponse]:
-    return Response(
-        status_code=HTTPStatus(response.status_code),
-        content=response.content,
-        headers=response.headers,
-        parsed=_parse_response(client=client, response=response),
+    return client.read(
+        response,
+        {"200": dict},
+        lambda: Response(
+            status_code=HTTPStatus(response.status_code),
+            content=response.content,
+            headers=response.headers,
+            parsed=_parse_response(client=client, response=response),
+        ),
     )
 
 
@@ -82,7 +86,7 @@ def sync_detailed(
     thread_id: UUID,
     *,
     client: AuthenticatedClient,
-    limit: str | Unset = "50",
+    limit: str | Unset = UNSET,
     cursor: str | Unset = UNSET,
     direction: ListMessagesDirection | Unset = UNSET,
     status: ListMessagesStatus | Unset = UNSET,
@@ -94,7 +98,7 @@ def sync_detailed(
 
     Args:
         thread_id (UUID):
-        limit (str | Unset):  Default: '50'.
+        limit (str | Unset):
         cursor (str | Unset):
         direction (ListMessagesDirection | Unset):
         status (ListMessagesStatus | Unset):
@@ -126,7 +130,7 @@ def sync(
     thread_id: UUID,
     *,
     client: AuthenticatedClient,
-    limit: str | Unset = "50",
+    limit: str | Unset = UNSET,
     cursor: str | Unset = UNSET,
     direction: ListMessagesDirection | Unset = UNSET,
     status: ListMessagesStatus | Unset = UNSET,
@@ -138,7 +142,7 @@ def sync(
 
     Args:
         thread_id (UUID):
-        limit (str | Unset):  Default: '50'.
+        limit (str | Unset):
         cursor (str | Unset):
         direction (ListMessagesDirection | Unset):
         status (ListMessagesStatus | Unset):
@@ -165,7 +169,7 @@ async def asyncio_detailed(
     thread_id: UUID,
     *,
     client: AuthenticatedClient,
-    limit: str | Unset = "50",
+    limit: str | Unset = UNSET,
     cursor: str | Unset = UNSET,
     direction: ListMessagesDirection | Unset = UNSET,
     status: ListMessagesStatus | Unset = UNSET,
@@ -177,7 +181,7 @@ async def asyncio_detailed(
 
     Args:
         thread_id (UUID):
-        limit (str | Unset):  Default: '50'.
+        limit (str | Unset):
         cursor (str | Unset):
         direction (ListMessagesDirection | Unset):
         status (ListMessagesStatus | Unset):
@@ -207,7 +211,7 @@ async def asyncio(
     thread_id: UUID,
     *,
     client: AuthenticatedClient,
-    limit: str | Unset = "50",
+    limit: str | Unset = UNSET,
     cursor: str | Unset = UNSET,
     direction: ListMessagesDirection | Unset = UNSET,
     status: ListMessagesStatus | Unset = UNSET,
@@ -219,7 +223,7 @@ async def asyncio(
 
     Args:
         thread_id (UUID):
-        limit (str | Unset):  Default: '50'.
+        limit (str | Unset):
         cursor (str | Unset):
         direction (ListMessagesDirection | Unset):
         status (ListMessagesStatus | Unset):

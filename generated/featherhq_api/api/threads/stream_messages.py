@@ -21,6 +21,7 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs.setdefault("headers", {})["Accept"] = "text/event-stream"
     return _kwargs
 
 
@@ -40,11 +41,15 @@ def _parse_response(
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> Response[str]:
-    return Response(
-        status_code=HTTPStatus(response.status_code),
-        content=response.content,
-        headers=response.headers,
-        parsed=_parse_response(client=client, response=response),
+    return client.read(
+        response,
+        {},
+        lambda: Response(
+            status_code=HTTPStatus(response.status_code),
+            content=response.content,
+            headers=response.headers,
+            parsed=_parse_response(client=client, response=response),
+        ),
     )
 
 
