@@ -173,6 +173,18 @@ def _note_error(error: FeatherError, *args: Any, **kwargs: Any) -> None:
         watch.note(error)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the longest tests take a part of their cases."""
+    about = "of the edits and the corpus, take each Nth one; all by default"
+    parser.addoption("--sample", type=int, default=1, metavar="N", help=about)
+
+
+@pytest.fixture
+def sample(request: pytest.FixtureRequest) -> slice:
+    """The cases that a long test takes."""
+    return slice(None, None, request.config.getoption("--sample"))
+
+
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest requires this signature
     replaced: Any = FeatherError
     replaced.__init__ = _note_error

@@ -3,10 +3,10 @@
     python tools/contract_diff.py                # since the last release
     python tools/contract_diff.py --base HEAD    # since a commit
 
-This program compares nothing itself. `redocly diff` compares the contracts twice: those of the vendor, and those with
-our overlay. griffe compares the generated packages, as `griffe check` does. mypy checks the present wrapper with the
-new package. `judge.py` puts their results into groups. The new package is made in a temporary folder, so the work tree
-does not change.
+This program compares nothing itself. `redocly diff` compares the contracts twice: those of the vendor, and what the
+generated package shows of them (`package_view.py`). griffe compares the generated packages, as `griffe check` does.
+mypy checks the present wrapper with the new package. `judge.py` puts their results into groups. The new package is made
+in a temporary folder, so the work tree does not change.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import ast
 import io
-import json
-import os
 import re
 import subprocess
 import sys
@@ -25,11 +23,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import griffe
 from attrs import frozen
-from documents import ROOT, ContractError, load_yaml, run
-from generate import differences, effective_document, generate, modules, overlaid
+from changes import found
+from comparers import griffe_changes, mypy_errors, redocly
+from documents import ROOT, ContractError, load_yaml, plain, run, without_extensions
+from functions import modules
+from generate import differences, generate, overlaid
 from judge import Change, Group, Judge, next_version
+from package_view import shown
+from sides import Side
 
 _API: Final = "featherhq_api"
 _VERSION: Final = "wrapper/featherhq/_version.py"
@@ -112,90 +114,71 @@ def compare(root: Path, base: str) -> Comparison:
         _check_out(root, base, old)
         new.mkdir()
         unmatched: list[str] = []
-        before, after = overlaid(old), overlaid(root, unmatched)
-        vendor = _redocly(old / "openapi.yaml", root / "openapi.yaml", scratch)
-        ours = _redocly(_write(before, scratch / "old.json"), _write(after, scratch / "new.json"), scratch)
+        vendors = _vendors(old), _vendors(root)
+        before, after = overlaid(old, contract=vendors[0]), overlaid(root, unmatched, vendors[1])
+        used, there = _used(root), set(modules(after).values())
         changes: list[Change] = []
-        used, there = _used(root), set[str]()
         try:
             made = generate(after, new)
         except ContractError as error:
             changes.append(Change(Group.CALLERS, f"make generate: {error}"))
+            there = set()
         else:
-            there = set(modules(effective_document(after)).values())
-            # mypy would find a removed module in the installed package, and so miss the error. It is checked here.
-            changes += [Change(Group.CALLERS, f"wrapper/ calls {gone}, which is gone") for gone in sorted(used - there)]
-            changes += [Change(Group.CALLERS, report) for report in _mypy(root, new)]
-            changes += [Change(Group.USERS, report) for report in _griffe(old / "generated", new)]
-            if not vendor and any(differences(made, old / "generated" / _API)):
+            changes += _in_package(root, made, old / "generated", used - there)
+            if vendors[0] == vendors[1] and any(differences(made, old / "generated" / _API)):
                 changes.append(Change(Group.HARMLESS, "the generated package, by the overlay or the generator alone"))
+        try:
+            sides = shown(before, after, named=not unmatched)
+        except ContractError:
+            # `make generate` has said why. All that breaks the vendor's contract may break somebody.
+            sides = vendors
+        vendor, theirs = ([*map(found, each)] for each in redocly([vendors, sides], scratch))
         judge = Judge(
-            before=load_yaml(old / "openapi.yaml"),
-            after=load_yaml(root / "openapi.yaml"),
-            places=modules(effective_document(before)),
+            before=Side(vendors[0], sides[0], modules(sides[0]) | modules(before)),
+            after=Side(vendors[1], sides[1], modules(sides[1]) | modules(after)),
             there=there,
             used=used,
         )
-        changes += judge.changes(vendor, ours)
+        changes += judge.changes(vendor, theirs)
         breaks = any(change.group is not Group.HARMLESS for change in changes)
-        found = {change["impact"] for change in vendor}
-        bump = "major" if breaks else "minor" if "minor" in found else "patch" if changes else "none"
+        is_new = any(judge.is_new(change) for change in theirs)
+        bump = "major" if breaks else "minor" if is_new else "patch" if changes else "none"
         return Comparison(base, changes, unmatched, bump, last=_version(old), now=_version(root))
 
 
-def _redocly(old: Path, new: Path, folder: Path) -> list[dict[str, Any]]:
-    """The changes that `redocly diff` finds. It runs in a folder without settings for it, and without telemetry."""
-    scripts = Path(sys.executable).parent
-    cli = scripts.parent / "redocly/node_modules/@redocly/cli/bin/cli.js"
-    line = [str(path) for path in (scripts / "node", cli, "diff", old.resolve(), new.resolve())]
-    line += ["--format=json", "--fail-on=none"]
-    environment = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-    try:
-        ran = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-        changes: list[dict[str, Any]] = json.loads(ran.stdout)["changes"]
-    except OSError as error:
-        raise ContractError(f"{line[0]}: {error.strerror}: run `make setup`") from error
-    except (ValueError, KeyError) as error:
-        raise ContractError(f"redocly diff failed:\n{ran.stderr}{ran.stdout}") from error
-    return changes
+def _vendors(folder: Path) -> dict[str, Any]:
+    """The vendor's contract, as far as it is compared."""
+    return without_extensions(plain(load_yaml(folder / "openapi.yaml")))
 
 
-def _griffe(old: Path, new: Path) -> Iterator[str]:
-    """The breaking changes that griffe finds in the generated package, one line each."""
-    sides = (griffe.load(_API, search_paths=[folder], allow_inspection=False) for folder in (old, new))
-    for breakage in griffe.find_breaking_changes(*sides):
-        yield f"{breakage.obj.path}: {breakage.kind.value}"
+def _in_package(root: Path, made: Path, old: Path, gone: set[str]) -> Iterator[Change]:
+    """The changes of the generated package that break something.
 
-
-def _mypy(root: Path, generated: Path) -> Iterator[str]:
-    """The errors that mypy finds in the wrapper with a new generated package, one line each."""
-    line = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", f"--cache-dir={os.devnull}"]
-    line += ["--no-error-summary", "--no-pretty", "--no-color-output"]
-    package = root / "wrapper/featherhq"
-    # The sandbox calls no generated code, so it is not checked.
-    paths = (path for path in package.rglob("*.py") if package / "sandbox" not in path.parents)
-    line += sorted(str(path.relative_to(root)) for path in paths)
-    environment = {**os.environ, "MYPYPATH": os.pathsep.join([str(root / "wrapper"), str(generated)])}
-    ran = subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode not in (0, 1):
-        raise ContractError(f"mypy failed:\n{ran.stderr}{ran.stdout}")
-    yield from (report for report in ran.stdout.splitlines() if ": error: " in report)
+    Args:
+        root: The repository.
+        made: The new package.
+        old: The folder with the old package.
+        gone: The functions that the wrapper calls, and that do not exist in the new package.
+    """
+    if not any(".py" in difference for difference in differences(made, old / _API)):
+        return
+    # mypy would find a removed module in the installed package, and so miss the error. It is checked here.
+    yield from (Change(Group.CALLERS, f"wrapper/ calls {module}, which is gone") for module in sorted(gone))
+    yield from (Change(Group.CALLERS, report) for report in mypy_errors(root, made.parent))
+    yield from (Change(Group.USERS, report) for report in griffe_changes(_API, old, made.parent))
 
 
 def _used(root: Path) -> set[str]:
     """The generated functions that the wrapper calls."""
+    texts = (path.read_text("utf-8") for path in (root / "wrapper").rglob("*.py"))
     return {
         f"{node.module}.{name.name}"
-        for path in (root / "wrapper").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for text in texts
+        if f"{_API}.api." in text
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{_API}.api.")
         for name in node.names
     }
-
-
-def _write(document: dict[str, Any], path: Path) -> Path:
-    path.write_text(json.dumps(document), "utf-8")
-    return path
 
 
 def _version(root: Path) -> str:
