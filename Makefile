@@ -4,15 +4,17 @@ PYTHON ?= python3
 # Another Python has an environment of its own: make test PYTHON=python3.12
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
+PYTEST = pytest -p no:schemathesis --dist=worksteal
 # Tests with a verb of their own: they print what is worth seeing, use both cores anyway, or race against floods.
-ALONE := contract/test_contract_edits contract/test_schemathesis sockets/test_wheel sockets/test_hostile
-# Pure tests that run many requests each. `make quick` leaves them out.
-LONG := random_runs fuzz conversation_flows_costs conversation_flows_missed
+ALONE := contract/test_contract_edits contract/test_corpus contract/test_corpus_pages contract/test_schemathesis \
+  sockets/test_wheel sockets/test_hostile
+# Pure tests that run many requests each. `make quick` leaves them out. They take twice as long under coverage.
+LONG := $(patsubst %,tests/pure/test_%.py,random_runs fuzz conversation_flows_costs conversation_flows_missed)
 ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -26,10 +28,10 @@ sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things
 
 test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
-full: test slow hostile edits schemathesis ## all of that, and the tests that take longer (a quarter of an hour)
+full: test slow hostile edits corpus schemathesis ## all of that, and the tests that take longer (twenty minutes)
 
 quick: $(VENV)/.tools ## the pure tests except the longest ones, without sockets (half a minute)
-	$(BIN)/pytest --quiet --numprocesses=2 -m "not slow" -p no:schemathesis tests/pure $(LONG:%=--ignore=tests/pure/test_%.py)
+	$(BIN)/$(PYTEST) --quiet --numprocesses=2 -m "not slow" tests/pure $(LONG:%=--ignore=%)
 
 setup: $(VENV)/.node ## install what tests and generation need
 
@@ -44,18 +46,22 @@ typecheck: $(VENV)/.tools ## mypy, strict
 
 unit: $(VENV)/.tools ## the tests except the slow ones: they must cover every line and branch of wrapper/
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --quiet --numprocesses=6 -m "not slow" $(ALONE:%=--ignore=tests/%.py)
+	$(BIN)/coverage run -m $(PYTEST) --quiet --numprocesses=6 -m "not slow" tests/pure tests/sockets $(ALONE:%=--ignore=tests/%.py) $(LONG:%=--ignore=%)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/$(PYTEST) --quiet --numprocesses=2 -m "not slow" $(LONG)
 
-slow: $(VENV)/.node ## the slow tests (two minutes)
-	$(BIN)/pytest --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
+slow: $(VENV)/.node ## the slow tests (three minutes)
+	$(BIN)/$(PYTEST) --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
 
 hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
-	$(BIN)/pytest --numprocesses=2 tests/sockets/test_hostile.py
+	$(BIN)/$(PYTEST) --numprocesses=3 tests/sockets/test_hostile.py
 
-edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each
-	$(BIN)/pytest -s tests/contract/test_contract_edits.py
+edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each (three minutes), or SAMPLE=3: each third one
+	$(BIN)/$(PYTEST) -s tests/contract/test_contract_edits.py $(addprefix --sample=,$(SAMPLE))
+
+corpus: $(VENV)/.tools ## pages with all shapes of OpenAPI: imported, generated and called (two minutes), or SAMPLE=3
+	$(BIN)/$(PYTEST) -s tests/contract/test_corpus_pages.py tests/contract/test_corpus.py $(addprefix --sample=,$(SAMPLE))
 
 schemathesis: $(VENV)/.tools ## the contract against the sandbox
 	$(BIN)/pytest -s tests/contract/test_schemathesis.py
@@ -84,7 +90,7 @@ bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), o
 	@$(VENV)/bench/bin/python benchmarks/bench.py $(VENV)/bare/bin/python $(addprefix --only=,$(ONLY)) $(addprefix --rounds=,$(ROUNDS))
 
 contract: $(VENV)/.tools ## merge the vendor's pages into openapi.yaml: PAGE="a.md b.md", or SPEC=openapi.json
-	@$(BIN)/python tools/contract.py $(addprefix --page=,$(PAGE)) $(addprefix --spec=,$(SPEC))
+	@$(BIN)/python tools/contract.py --make
 
 contract-diff: $(VENV)/.node ## what changes of the contract break since the last release, or since BASE=rev
 	@$(BIN)/python tools/contract_diff.py $(addprefix --base=,$(BASE))
