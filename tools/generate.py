@@ -75,6 +75,7 @@ def generate(contract: dict[str, Any], scratch: Path) -> Path:
         ContractError: the contract or the overlay has an error, or the tools have the wrong version.
     """
     _check_tools()
+    check_valid(contract, lambda _: "the contract with the overlay")
     document, overrides = prepared(contract, warn=_print_warning)
     _tell_unnamed(document)
     package = scratch / "featherhq_api"
@@ -167,12 +168,7 @@ def directed_document(document: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 
 
 def prepared(document: dict[str, Any], warn: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The document that the generator reads: as `directed_document`, with a name for each class.
-
-    Raises:
-        ContractError: it is not a valid OpenAPI document.
-    """
-    check_valid(document, lambda _: "the contract with the overlay")
+    """The document that the generator reads: as `directed_document`, with a name for each class."""
     document, overrides = directed_document(document)
     return Names(document, warn).give(), overrides
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from documents import ContractError, load_yaml, operations
-from generate import directed_document, run_generator, with_overlay
-from naming import Names
+from generate import prepared, run_generator, with_overlay
 from sources import Source
 
 
@@ -26,10 +25,9 @@ def check_can_be_generated(document: dict[str, Any], root: Path, sources: Iterab
     """
     overlay = root / "openapi.overlay.yaml"
     document = with_overlay(document, load_yaml(overlay) if overlay.exists() else None, unmatched=[])
-    prepared, overrides = directed_document(document)
-    prepared = Names(prepared, lambda _: None).give()
+    document, overrides = prepared(document, warn=lambda _: None)
     with tempfile.TemporaryDirectory() as folder:
-        errors = run_generator(prepared, overrides, Path(folder), None)
+        errors = run_generator(document, overrides, Path(folder), None)
     if errors:
         raise ContractError(
             f"{_place(errors[0], sources)}: openapi-python-client cannot make a function of this: {errors[0]}. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,16 +108,21 @@ NO_YAML = {
 }
 
 
+def check_refused(read: Callable[[str, str], Any], form: str, text: str, line: int, problem: str) -> None:
+    """Check the error for a text that is not YAML or not JSON: one line with the place, the problem and a remedy."""
+    with pytest.raises(ContractError) as caught:
+        read(text, "a.txt")
+    told = str(caught.value)
+    assert told.startswith(f"a.txt:{line}: this is no {form}: ")
+    assert problem in told
+    assert told.partition(problem)[2].count(". ") == 1
+    assert "\n" not in told
+
+
 @pytest.mark.parametrize("case", NO_YAML)
 def test_invalid_yaml(case: str) -> None:
     """The error names the file, the line and the problem, and says what to do."""
-    text, line, problem = NO_YAML[case]
-    with pytest.raises(ContractError) as caught:
-        parse_yaml(text, "a.yaml")
-    assert str(caught.value).startswith(f"a.yaml:{line}: this is no YAML: ")
-    assert problem in str(caught.value)
-    assert str(caught.value).partition(problem)[2].count(". ") == 1
-    assert "\n" not in str(caught.value)
+    check_refused(parse_yaml, "YAML", *NO_YAML[case])
 
 
 NO_JSON = {
@@ -135,12 +141,7 @@ NO_JSON = {
 @pytest.mark.parametrize("case", NO_JSON)
 def test_invalid_json(case: str) -> None:
     """The error names the file, the line and the problem, and says what to do."""
-    text, line, problem = NO_JSON[case]
-    with pytest.raises(ContractError) as caught:
-        parse_json(text, "a.json")
-    assert str(caught.value).startswith(f"a.json:{line}: this is no JSON: ")
-    assert problem in str(caught.value)
-    assert ". " in str(caught.value).partition(problem)[2]
+    check_refused(parse_json, "JSON", *NO_JSON[case])
 
 
 _WORDS = """

@@ -47,6 +47,15 @@ class PageTalk(Talk):
         self.state.begin_without_stream(self.now)
         return self.open()
 
+    def open_after_a_message(self, before: float, after: float = 0.1) -> None:
+        """Begin without a stream, send a message after so many seconds, and let the first stream open after it."""
+        self.state.begin_without_stream(self.now)
+        job = self.connect()
+        self.now += before
+        self.send("1")
+        self.now += after
+        self.state.streams.opened(job, self.now)
+
     def end(self, job: str) -> None:
         """Let a stream end."""
         self.state.streams.ended(job, "cut", self.now)

@@ -15,16 +15,6 @@ def cursors() -> Experience:
     return Experience(lags=False, order=OLDEST_FIRST, ids_are_cursors=True)
 
 
-def open_after_a_message(talk: PageTalk, silence: float) -> None:
-    """Begin without a stream, send a message after so many seconds, and let the first stream open after it."""
-    talk.state.begin_without_stream(talk.now)
-    job = talk.connect()
-    talk.now += silence
-    talk.send("1")
-    talk.now += 0.1
-    talk.state.streams.opened(job, talk.now)
-
-
 def test_a_page_is_requested_once() -> None:
     """While a page is on its way, it is not requested a second time."""
     talk = PageTalk()
@@ -65,14 +55,14 @@ def test_a_gap_in_which_a_reply_may_have_come_is_read_at_once() -> None:
     is read at once, and before the lists of conversations in which nobody waits.
     """
     talk = PageTalk()
-    open_after_a_message(talk, 0.5)
+    talk.open_after_a_message(0.5)
     assert talk.scan().urgency.priority is Priority.OWED
 
 
 def reading_a_part() -> PageTalk:
     """A conversation whose list is read only from its message on. A part of the gap lies before that."""
     talk = PageTalk(cursors())
-    open_after_a_message(talk, 6.0)
+    talk.open_after_a_message(6.0)
     assert talk.scan().cursor == "1"
     return talk
 

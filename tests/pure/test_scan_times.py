@@ -254,12 +254,7 @@ def test_a_scan_soon_after_a_message_does_not_count() -> None:
     """
     for seconds in (0.0, 2.0):
         talk = PageTalk(Experience(lags=False))
-        talk.state.begin_without_stream(talk.now)
-        job = talk.connect()
-        talk.now += 0.1
-        talk.send("1")
-        talk.now += seconds + 0.1
-        talk.state.streams.opened(job, talk.now)
+        talk.open_after_a_message(0.1, seconds + 0.1)
         talk.scan()
         talk.read(talk.made("1", direction="INBOUND"))
         talk.scan(5.0)
@@ -271,12 +266,7 @@ def test_a_list_that_was_read_in_part_is_read_as_a_whole(seconds: float, partial
     began, the scan leaves out a part of it, and the whole list is read as soon as nobody waits.
     """
     talk = PageTalk(Experience(lags=False, order=OLDEST_FIRST, ids_are_cursors=True))
-    talk.state.begin_without_stream(talk.now)
-    job = talk.connect()
-    talk.now += seconds
-    talk.send("1")
-    talk.now += 0.1
-    talk.state.streams.opened(job, talk.now)
+    talk.open_after_a_message(seconds)
     assert talk.scan().cursor == "1"
     assert talk.read(talk.made("2"))
     assert [page.cursor for page in talk.pages()] == ([None] if partial else [])
