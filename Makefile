@@ -44,14 +44,14 @@ lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the dra
 typecheck: $(VENV)/.tools ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.tools ## the tests except the slow ones: they must cover every line and branch of wrapper/
+unit: $(VENV)/.redis ## the tests except the slow ones: they must cover every line and branch of wrapper/
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m $(PYTEST) --quiet --numprocesses=6 -m "not slow" tests/pure tests/sockets $(ALONE:%=--ignore=tests/%.py) $(LONG:%=--ignore=%)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/$(PYTEST) --quiet --numprocesses=2 -m "not slow" $(LONG)
 
-slow: $(VENV)/.node ## the slow tests (three minutes)
+slow: $(VENV)/.node $(VENV)/.redis ## the slow tests (three minutes)
 	$(BIN)/$(PYTEST) --quiet --numprocesses=4 -m slow $(ALONE:%=--ignore=tests/%.py)
 
 hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
@@ -126,6 +126,12 @@ $(VENV)/.runs: pyproject.toml | $(BIN)/python
 $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 	@echo "Installing the tools, once…"
 	@$(PIP) --requirement tools/requirements.txt
+	@touch $@
+
+# A real Redis, for the tests of what processes share. Debian's package, unless there is one already.
+$(VENV)/.redis: | $(VENV)/.tools
+	@command -v redis-server > /dev/null || { apt-get update -qq && apt-get install --yes -qq redis-server; } > $(VENV)/redis.log 2>&1 || \
+	  { cat $(VENV)/redis.log; echo "error: these tests need redis-server (Debian: apt install redis-server)" >&2; exit 1; }
 	@touch $@
 
 # Two environments: one with what is measured beside this package, and one with nothing but what it needs. Both with
