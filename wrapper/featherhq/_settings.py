@@ -34,6 +34,8 @@ DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_RATE_LIMIT: Final = 10.0
 """Requests per second: the limit of the vendor's standard plan."""
 DEFAULT_PAGE_SIZE: Final = 100
+DEFAULT_QUIET: Final = 2.0
+"""Seconds without a message after which an agent's turn is over."""
 
 KeySource = str | Callable[[], str]
 """What `Feather(api_key=…)` takes."""
