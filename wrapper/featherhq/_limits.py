@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import field, frozen
 
 from featherhq import _validation
 from featherhq._core import rate_limit
 from featherhq._lazy import Lazy
+from featherhq.errors import UncopiableError
 
 if TYPE_CHECKING:
     import redis
@@ -39,8 +40,8 @@ class RateLimit:
         InvalidArgumentError: a value is invalid.
     """
 
-    rate: float = field(converter=_validation.rate)
-    burst: int | None = field(default=None, kw_only=True, converter=_validation.burst)
+    rate: float = field(validator=lambda _, __, value: _validation.rate(value))
+    burst: int | None = field(default=None, kw_only=True, validator=lambda _, __, value: _validation.burst(value))
 
 
 @frozen(eq=False, init=False)
@@ -90,6 +91,12 @@ class SharedRateLimit:
         size = _validation.burst(burst) or max(1, int(checked / 2))
         terms = Terms(_validation.limit_name(name), checked, size)
         self.__attrs_init__(checked, terms.name, size, Reservations(terms, Asker(connect, terms).ask, log))
+
+    def __reduce__(self) -> NoReturn:
+        raise UncopiableError(
+            "a SharedRateLimit cannot be copied or pickled",
+            hint="Make one in each process, with the same Redis and the same name.",
+        )
 
 
 def queue(given: object) -> rate_limit.RateLimit | None:

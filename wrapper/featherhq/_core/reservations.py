@@ -101,7 +101,8 @@ class Reservations:
 
     Args:
         terms: What the processes agree on.
-        ask: Takes a question, and calls `answered` or `failed` later, from a thread of its own.
+        ask: Takes a question, and calls `answered` or `failed` later, from a thread of its own. If it cannot, it returns
+            why.
         listen: Hears of each event.
 
     Attributes:
@@ -110,7 +111,7 @@ class Reservations:
         is_lost: Whether the store does not answer.
     """
 
-    def __init__(self, terms: Terms, ask: Callable[[Question], None], listen: Listener) -> None:
+    def __init__(self, terms: Terms, ask: Callable[[Question], str | None], listen: Listener) -> None:
         self.terms = terms
         self.sharers = 1
         self._ask, self._listen = ask, listen
@@ -164,8 +165,7 @@ class Reservations:
                 if place == 0 and self._is_too_far(until):
                     return math.inf
                 if self._asked is None and now >= self._try_at and not (catching_up and now < even_at):
-                    self._asked = Question(self, now, min(until - now, _LONGEST), kept_free)
-                    self._ask(self._asked)
+                    self._question(Question(self, now, min(until - now, _LONGEST), kept_free))
                 if self._asked is not None and self._is_patient(now, self._asked):
                     return self._asked.asked_at + self._patience + place * _TURN - now
                 opens = even_at
@@ -222,10 +222,7 @@ class Reservations:
             problem: Why, in a few words.
         """
         with self._lock:
-            if question is self._asked:
-                self._asked = None
-            self._try_at = now + _TRY_AGAIN
-            self._lose(problem)
+            self._failed(question, now, problem)
             self._wake()
         self.tell()
 
@@ -236,6 +233,17 @@ class Reservations:
                 news, self._news = self._news, []
             for event in news:
                 self._listen(event)
+
+    def _question(self, question: Question) -> None:
+        self._asked = question
+        if (problem := self._ask(question)) is not None:
+            self._failed(question, question.asked_at, problem)
+
+    def _failed(self, question: Question, now: float, problem: str) -> None:
+        if question is self._asked:
+            self._asked = None
+        self._try_at = now + _TRY_AGAIN
+        self._lose(problem)
 
     def _is_too_far(self, until: float) -> bool:
         """Whether the store has just said that the next slot comes later than this."""

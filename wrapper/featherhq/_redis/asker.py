@@ -52,13 +52,22 @@ class Asker:
         self._member = secrets.token_hex(8)
         self._script = self._connect().register_script(RESERVE)
 
-    def ask(self, question: Question) -> None:
-        """Ask in the background. The answer goes to the owner of the question."""
+    def ask(self, question: Question) -> str | None:
+        """Ask in the background. The answer goes to the owner of the question.
+
+        Returns:
+            Why there will be no answer, or `None` if one will come.
+        """
         with self._lock:
-            self._questions.put(question)
             if not self._runs:
-                Thread(target=self._run, name="featherhq-limit", daemon=True).start()
+                try:
+                    Thread(target=self._run, name="featherhq-limit", daemon=True).start()
+                except RuntimeError:
+                    # There are too many, or the program ends.
+                    return "no thread could be started to ask Redis"
                 self._runs = True
+            self._questions.put(question)
+            return None
 
     def _run(self) -> None:
         while True:

@@ -34,7 +34,7 @@ def connector(argument: str, given: object) -> Callable[[], Any]:
             f"{argument}: Redis needs the package redis, which is not installed",
             hint="pip install 'featherhq[redis]'",
         ) from None
-    if isinstance(given, redis.Redis | redis.RedisCluster):
+    if isinstance(given, redis.Redis):
         return lambda: given
     if not isinstance(given, Secret):
         expected = "a redis:// URL or a redis.Redis"
