@@ -1,8 +1,7 @@
 """The slots that one process reserves of a limit that it shares with others. Pure except for its lock.
 
 A reservation belongs to the process and not to a request: whichever request is first when its time comes takes it. A
-process has at most one, so that all processes come in turn. If nobody takes it, it stays for a moment for the next
-request.
+process has at most one, so that all processes come in turn. If nobody waits when its time comes, it is lost.
 
 The process asks a store that all share, in the background. If the store does not answer, the process goes on with its
 share of the rate, evenly spaced, and asks again every two seconds.
@@ -15,7 +14,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from featherhq import _forks
 from featherhq._core.events import SharedLimitBack, SharedLimitLost
@@ -38,7 +37,8 @@ _TRY_AGAIN: Final = 2.0
 # Seconds after the first answer. Within them other processes may not know yet that the store is back, and send their
 # shares. So this one sends no more than its own.
 _CATCH_UP: Final = 2.5
-# Seconds after its time for which a reservation may be taken.
+# Seconds after its time for which a reservation may be taken, by a request that was in the queue at that time: a busy
+# program is late. For a later request it is gone, because all windows count from its time.
 _FRESH: Final = 0.25
 # Seconds. If the queue whose turn it is does not take a reservation, because its program is busy, the next one does.
 _TURN: Final = 0.02
@@ -54,27 +54,26 @@ class Terms:
         name: The name of the limit.
         rate: Requests per second.
         burst: How many may be sent at once.
-        period: Seconds in which at most `burst` may be sent.
-        count: How many may be sent in each `window`.
-        window: Seconds: as long as a window of a server that counts windows.
     """
 
     name: str
     rate: float
     burst: int
-    period: float = field(init=False)
-    count: int = field(init=False)
-    window: float = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        longer = 1 + _MARGIN
-        capacity = max(1, math.floor(self.rate))
-        period, window = self.burst / self.rate * longer, max(1.0, 1 / self.rate) * longer
-        if self.burst > capacity:
-            # The server does not count windows of a second, if it allows that.
-            capacity, window = self.burst, period
-        for name, value in (("period", period), ("count", capacity), ("window", window)):
-            object.__setattr__(self, name, value)
+    @property
+    def period(self) -> float:
+        """Seconds in which at most `burst` may be sent."""
+        return self.burst / self.rate * (1 + _MARGIN)
+
+    @property
+    def count(self) -> int:
+        """How many may be sent in each `window`. With a larger burst, the server cannot count windows of a second."""
+        return max(self.burst, 1, math.floor(self.rate))
+
+    @property
+    def window(self) -> float:
+        """Seconds: as long as a window of a server that counts windows."""
+        return max(1.0, self.count / self.rate) * (1 + _MARGIN)
 
 
 @frozen(eq=False)
@@ -101,8 +100,7 @@ class Reservations:
 
     Args:
         terms: What the processes agree on.
-        ask: Takes a question, and calls `answered` or `failed` later, from a thread of its own. If it cannot, it returns
-            why.
+        ask: Takes a question. Calls `answered` or `failed` later, from another thread; if it cannot, it returns why.
         listen: Hears of each event.
 
     Attributes:
@@ -158,7 +156,7 @@ class Reservations:
             place = list(self._queues).index(queue)
             even_at = self._taken_at + self.sharers * WINDOW / queue.pace(now)
             catching_up = not self.is_lost and now < self._even_until
-            if self._slot_at is not None and now > self._slot_at + _FRESH:
+            if self._slot_at is not None and (now > self._slot_at + _FRESH or slot.joined_at > self._slot_at):
                 self._slot_at = None
             opens = self._slot_at
             if opens is None:
