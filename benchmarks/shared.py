@@ -30,8 +30,6 @@ from server_rate_limit_control import thread_ids
 from server_rate_limit_counters import COUNTERS, RATE
 
 _PROCESSES: Final = 8
-# Seconds from the start until the time is measured: the processes import what their first call needs.
-_WARM_UP: Final = 3.0
 # Requests per second that never wait, for the time that a call takes longer.
 _PLENTY: Final = 5000
 
@@ -48,7 +46,7 @@ def fleet(
         kill: Whether Redis is killed after a third of the time, and started again after half of it.
 
     Returns:
-        The numbers of requests `refused` (429), and of calls `failed`, also while the processes warm up. The part of
+        The numbers of requests `refused` (429), and of calls `failed`, also of the first calls, which start the processes. The part of
         the rate that was `used`. The
         smallest and the largest `share` of a process, over an equal share. With `kill`, the seconds from the start of
         Redis until the last process used it again (`back`), and how many processes were `lost`.
@@ -58,20 +56,19 @@ def fleet(
         redis = stack.enter_context(RedisServer())
         url = stack.enter_context(server("server_rate_limit.py", f"--counting={counting}"))
         workers = [
-            _worker(url, ids[number], redis.url, seconds + _WARM_UP, threads=number % 2 == 1)
-            for number in range(processes)
+            _worker(url, ids[number], redis.url, seconds, threads=number % 2 == 1) for number in range(processes)
         ]
         for worker in workers:
             assert worker.stdout is not None  # noqa: S101 - it is a pipe
             worker.stdout.readline()
-        began = time.monotonic() + _WARM_UP
+        began = time.monotonic()
         for worker in workers:
             assert worker.stdin is not None  # noqa: S101 - as above
             worker.stdin.write("go\n")
             worker.stdin.flush()
         started = began
         if kill:
-            time.sleep(_WARM_UP + seconds / 3)
+            time.sleep(seconds / 3)
             redis.kill()
             time.sleep(seconds / 6)
             redis.start()

@@ -9,7 +9,10 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 
 from featherhq import AsyncFeather, Feather, FeatherError, RateLimit, SharedRateLimit
@@ -42,52 +45,48 @@ class Seen(logging.Handler):
         elif "until Redis answers" in record.getMessage():
             self.lost.append(time.monotonic())
 
-    def ended(self, error: BaseException | None) -> None:
-        """Note the end of a call."""
-        if error is None:
-            self.done.append(time.monotonic())
-        else:
-            self.failed[type(error).__name__] += 1
-
     def report(self) -> dict[str, Any]:
         """All of that."""
         return {"done": self.done, "failed": self.failed, "lost": self.lost, "back": self.back}
 
 
 async def with_tasks(options: dict[str, Any], thread_id: str, until: float, seen: Seen) -> None:
-    """Send from tasks."""
+    """Send from tasks, each once at least."""
     async with AsyncFeather("key", **options) as feather:
 
         async def caller(number: int) -> None:
-            for turn in range(1_000_000):
+            for turn in count():
+                with noting(seen):
+                    await feather.thread(thread_id).send(f"{number} {turn} {until}")
                 if time.monotonic() >= until:
                     return
-                try:
-                    await feather.thread(thread_id).send(f"{number} {turn}")
-                except FeatherError as error:
-                    seen.ended(error)
-                else:
-                    seen.ended(None)
 
         await asyncio.gather(*map(caller, range(CALLERS)))
 
 
 def with_threads(options: dict[str, Any], thread_id: str, until: float, seen: Seen) -> None:
-    """Send from threads."""
+    """Send from threads, each once at least."""
     with Feather("key", **options) as feather, ThreadPoolExecutor(CALLERS) as pool:
 
         def caller(number: int) -> None:
-            for turn in range(1_000_000):
+            for turn in count():
+                with noting(seen):
+                    feather.thread(thread_id).send(f"{number} {turn} {until}")
                 if time.monotonic() >= until:
                     return
-                try:
-                    feather.thread(thread_id).send(f"{number} {turn}")
-                except FeatherError as error:
-                    seen.ended(error)
-                else:
-                    seen.ended(None)
 
         list(pool.map(caller, range(CALLERS)))
+
+
+@contextmanager
+def noting(seen: Seen) -> Iterator[None]:
+    """Note how a call ends."""
+    try:
+        yield
+    except FeatherError as error:
+        seen.failed[type(error).__name__] += 1
+    else:
+        seen.done.append(time.monotonic())
 
 
 def main() -> None:
@@ -105,14 +104,19 @@ def main() -> None:
     logger = logging.getLogger("featherhq")
     logger.setLevel(logging.INFO)
     logger.addHandler(seen)
+    options = {"base_url": given.url, "rate_limit": limit}
+
+    def send(until: float) -> None:
+        if given.threads:
+            with_threads(options, given.thread_id, until, seen)
+        else:
+            asyncio.run(with_tasks(options, given.thread_id, until, seen))
+
+    # The first calls import what they need.
+    send(0.0)
     print("ready", flush=True)
     sys.stdin.readline()
-    options = {"base_url": given.url, "rate_limit": limit}
-    until = time.monotonic() + given.seconds
-    if given.threads:
-        with_threads(options, given.thread_id, until, seen)
-    else:
-        asyncio.run(with_tasks(options, given.thread_id, until, seen))
+    send(time.monotonic() + given.seconds)
     print(json.dumps(seen.report()))
 
 

@@ -44,7 +44,7 @@ class RateLimit:
     burst: int | None = field(default=None, kw_only=True, validator=lambda _, __, value: _validation.burst(value))
 
 
-@frozen(eq=False, init=False)
+@frozen(eq=False, init=False, repr=False)
 class SharedRateLimit:
     """A rate limit that many clients and processes share, through Redis.
 
@@ -73,7 +73,7 @@ class SharedRateLimit:
     rate: float
     name: str
     burst: int
-    _reservations: Reservations = field(repr=False)
+    _reservations: Reservations
 
     def __init__(
         self, url_or_client: str | redis.Redis, rate: float = DEFAULT_RATE, *, name: str, burst: int | None = None
@@ -91,6 +91,12 @@ class SharedRateLimit:
         size = _validation.burst(burst) or max(1, int(checked / 2))
         terms = Terms(_validation.limit_name(name), checked, size)
         self.__attrs_init__(checked, terms.name, size, Reservations(terms, Asker(connect, terms).ask, log))
+
+    def __repr__(self) -> str:
+        # A traceback with local variables may show an object whose `__init__` has failed.
+        if not hasattr(self, "name"):
+            return "<SharedRateLimit>"
+        return f"SharedRateLimit(rate={self.rate:g}, name={self.name!r}, burst={self.burst})"
 
     def __reduce__(self) -> NoReturn:
         raise UncopiableError(
