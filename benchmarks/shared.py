@@ -46,10 +46,10 @@ def fleet(
         kill: Whether Redis is killed after a third of the time, and started again after half of it.
 
     Returns:
-        The numbers of requests `refused` (429), and of calls `failed`, also of the first calls, which start the processes. The part of
-        the rate that was `used`. The
-        smallest and the largest `share` of a process, over an equal share. With `kill`, the seconds from the start of
-        Redis until the last process used it again (`back`), and how many processes were `lost`.
+        The numbers of `requests`, of those that were `refused` (429), and of calls that `failed`. `at_start`: how many
+        were refused before that, while the processes started. The part of the rate that was `used`. The smallest and
+        the largest `share` of a process, over an equal share. With `kill`, the seconds from the start of Redis until
+        the last process used it again (`back`), and how many processes had `lost` it.
     """
     ids = thread_ids(processes)
     with ExitStack() as stack:
@@ -61,6 +61,7 @@ def fleet(
         for worker in workers:
             assert worker.stdout is not None  # noqa: S101 - it is a pipe
             worker.stdout.readline()
+        before = _report(url)
         began = time.monotonic()
         for worker in workers:
             assert worker.stdin is not None  # noqa: S101 - as above
@@ -74,8 +75,15 @@ def fleet(
             redis.start()
             started = time.monotonic()
         seen = [json.loads(worker.communicate()[0]) for worker in workers]
-        report = httpx.get(f"{url}/-/report").raise_for_status().json()
-    return {"counting": counting, "killed": kill} | _result(seen, report, began, seconds, started)
+        after = _report(url)
+    return {
+        "counting": counting,
+        "killed": kill,
+        "requests": sum(after["requests"].values()) - sum(before["requests"].values()),
+        "refused": after["refused"] - before["refused"],
+        "at_start": before["refused"],
+        "doubled": after["doubled"],
+    } | _seen(seen, began, seconds, started)
 
 
 def _worker(url: str, thread_id: str, redis: str, seconds: float, *, threads: bool) -> subprocess.Popen[str]:
@@ -85,18 +93,19 @@ def _worker(url: str, thread_id: str, redis: str, seconds: float, *, threads: bo
     )
 
 
-def _result(
-    seen: list[dict[str, Any]], report: dict[str, Any], began: float, seconds: float, started: float
-) -> dict[str, Any]:
+def _report(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{url}/-/report").raise_for_status().json()
+    return found
+
+
+def _seen(seen: list[dict[str, Any]], began: float, seconds: float, started: float) -> dict[str, Any]:
+    """What the processes have seen."""
     within = [sum(began <= at < began + seconds for at in one["done"]) for one in seen]
     failed: Counter[str] = Counter()
     for one in seen:
         failed.update(one["failed"])
     back = [at - started for one in seen for at in one["back"]]
     return {
-        "requests": sum(report["requests"].values()),
-        "refused": report["refused"],
-        "doubled": report["doubled"],
         "failed": dict(failed),
         "used": sum(within) / (seconds * RATE),
         "share": [min(within) * len(within) / sum(within), max(within) * len(within) / sum(within)],
@@ -160,7 +169,7 @@ def main() -> int:
         least, most = found["share"]
         print(
             f"{counting}{', Redis killed' if kill else ''}: {found['requests']} requests, {found['refused']} refused "
-            f"(429), {sum(found['failed'].values())} calls failed, {found['used']:.1%} of the rate used, shares "
+            f"(429; {found['at_start']} at the start), {sum(found['failed'].values())} calls failed, {found['used']:.1%} of the rate used, shares "
             f"{least:.2f} to {most:.2f}"
             + (
                 f", {found['lost']} processes lost Redis, the last was back after {found['back']:.1f} s" if kill else ""
