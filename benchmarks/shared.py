@@ -58,22 +58,8 @@ def fleet(
         workers = [
             _worker(url, ids[number], redis.url, seconds, threads=number % 2 == 1) for number in range(processes)
         ]
-        for worker in workers:
-            assert worker.stdout is not None  # noqa: S101 - it is a pipe
-            worker.stdout.readline()
-        before = _report(url)
-        began = time.monotonic()
-        for worker in workers:
-            assert worker.stdin is not None  # noqa: S101 - as above
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        started = began
-        if kill:
-            time.sleep(seconds / 3)
-            redis.kill()
-            time.sleep(seconds / 6)
-            redis.start()
-            started = time.monotonic()
+        before, began = _begin(workers, url), time.monotonic()
+        started = _kill(redis, seconds) if kill else began
         seen = [json.loads(worker.communicate()[0]) for worker in workers]
         after = _report(url)
     return {
@@ -91,6 +77,28 @@ def _worker(url: str, thread_id: str, redis: str, seconds: float, *, threads: bo
     return subprocess.Popen(
         [*line, *["--threads"] * threads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
+
+
+def _begin(workers: list[subprocess.Popen[str]], url: str) -> dict[str, Any]:
+    """Let the processes begin, as soon as all are ready. Returns what the server has counted before that."""
+    for worker in workers:
+        assert worker.stdout is not None  # noqa: S101 - it is a pipe
+        worker.stdout.readline()
+    before = _report(url)
+    for worker in workers:
+        assert worker.stdin is not None  # noqa: S101 - as above
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return before
+
+
+def _kill(redis: RedisServer, seconds: float) -> float:
+    """Kill Redis after a third of the time. Start it after half of the time, and return when."""
+    time.sleep(seconds / 3)
+    redis.kill()
+    time.sleep(seconds / 6)
+    redis.start()
+    return time.monotonic()
 
 
 def _report(url: str) -> dict[str, Any]:
@@ -155,6 +163,18 @@ def missed(found: dict[str, Any]) -> list[str]:
     return [name for name, holds in bars.items() if not holds]
 
 
+def _line(found: dict[str, Any]) -> str:
+    least, most = found["share"]
+    line = (
+        f"{found['counting']}{', Redis killed' * found['killed']}: {found['requests']} requests, {found['refused']} "
+        f"refused (429; {found['at_start']} at the start), {sum(found['failed'].values())} calls failed, "
+        f"{found['used']:.1%} of the rate used, shares {least:.2f} to {most:.2f}"
+    )
+    if found["killed"]:
+        line += f", {found['lost']} processes lost Redis, the last was back after {found['back']:.1f} s"
+    return line
+
+
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -166,16 +186,7 @@ def main() -> int:
     wrong = ["more than 1 ms added"] if longer["median"] > 1 else []
     for counting, kill in [*((name, False) for name in COUNTERS), ("bucket", True)]:
         found = fleet(seconds=given.seconds, counting=counting, kill=kill)
-        least, most = found["share"]
-        print(
-            f"{counting}{', Redis killed' if kill else ''}: {found['requests']} requests, {found['refused']} refused "
-            f"(429; {found['at_start']} at the start), {sum(found['failed'].values())} calls failed, {found['used']:.1%} of the rate used, shares "
-            f"{least:.2f} to {most:.2f}"
-            + (
-                f", {found['lost']} processes lost Redis, the last was back after {found['back']:.1f} s" if kill else ""
-            ),
-            flush=True,
-        )
+        print(_line(found), flush=True)
         wrong += missed(found)
     print(f"\nMISSED: {'; '.join(wrong)}" if wrong else "\nAll bars hold.")
     return bool(wrong)

@@ -206,6 +206,19 @@ def test_a_429_slows_a_process_down_that_is_alone(store: Store) -> None:
     )
 
 
+def test_a_store_that_fails_when_it_is_told_of_a_429(store: Store) -> None:
+    """The process waits all the same, and then goes on alone."""
+    (limit,) = store.limits(1)
+    store.come(limit)
+    store.queue.run(store.queue.now + 0.1)
+    store.fails, now = True, store.queue.now
+    limit.refused(now, 2.0)
+    caller = store.come(limit)
+    store.queue.run()
+    assert caller.served_at == pytest.approx(now + 2)
+    assert [type(it) for it in store.events] == [SharedLimitLost]
+
+
 def test_after_a_fork_the_reservation_stays_with_the_parent(store: Store) -> None:
     """The child has an empty queue, asks for itself, and gets no answer of the parent's question."""
     use_all(store)

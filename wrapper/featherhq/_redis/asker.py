@@ -75,7 +75,7 @@ class Asker:
                 question = self._questions.get(timeout=_IDLE)
             except Empty:
                 with self._lock:
-                    if self._questions.empty():
+                    if self._questions.empty():  # pragma: no branch - else a question came at this very moment
                         self._runs = False
                         return
                 continue
