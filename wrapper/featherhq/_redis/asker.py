@@ -26,7 +26,7 @@ class Asker:
     """Asks the Redis of one shared limit, for one process.
 
     Args:
-        connect: Gives the client of the package redis. Called again in a forked child.
+        connect: Gives the client of the package redis. Called again after a failure, and in a forked child.
         terms: The limit.
     """
 
@@ -50,6 +50,9 @@ class Asker:
         self._runs = False
         # A process that forks becomes two that share the limit.
         self._member = secrets.token_hex(8)
+        self._use_new_client()
+
+    def _use_new_client(self) -> None:
         self._script = self._connect().register_script(RESERVE)
 
     def ask(self, question: Question) -> str | None:
@@ -88,6 +91,8 @@ class Asker:
                 self._keys, [self._member, *self._terms, question.kept_free, longest, hold]
             )
         except Exception as error:  # noqa: BLE001 - whatever a client of the caller raises, the process goes on
+            # After a failover the name of the host may mean another one.
+            self._use_new_client()
             question.owner.failed(question, time.monotonic(), problem(error))
             return
         # Counted from now on, and not from when it was asked, so that no request leaves too early.
