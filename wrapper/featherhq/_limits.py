@@ -14,10 +14,10 @@ from featherhq.errors import UncopiableError
 if TYPE_CHECKING:
     import redis
 
-    from featherhq._core.reservations import Reservations
+    from featherhq._core import reservations
 else:
     # For whoever asks what the annotations mean.
-    redis = Lazy("redis")
+    redis, reservations = Lazy("redis"), Lazy("featherhq._core.reservations")
 
 DEFAULT_RATE: Final = 10.0
 """Requests per second: the limit of the vendor's standard plan."""
@@ -73,7 +73,7 @@ class SharedRateLimit:
     rate: float
     name: str
     burst: int
-    _reservations: Reservations
+    _reservations: reservations.Reservations
 
     def __init__(
         self, url_or_client: str | redis.Redis, rate: float = DEFAULT_RATE, *, name: str, burst: int | None = None

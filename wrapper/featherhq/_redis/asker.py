@@ -75,14 +75,12 @@ class Asker:
     def _run(self) -> None:
         while True:
             try:
-                question = self._questions.get(timeout=_IDLE)
+                self._answer(self._questions.get(timeout=_IDLE))
             except Empty:
                 with self._lock:
-                    if self._questions.empty():  # pragma: no branch - else a question came at this very moment
-                        self._runs = False
+                    self._runs = not self._questions.empty()
+                    if not self._runs:  # pragma: no branch - else a question came at this very moment
                         return
-                continue
-            self._answer(question)
 
     def _answer(self, question: Question) -> None:
         longest, hold = (round(seconds * _MICROSECONDS) for seconds in (question.longest, question.hold))
