@@ -156,17 +156,52 @@ def retries(value: object) -> int:
     return value
 
 
-def rate(value: object) -> float | None:
-    """Check a rate limit: requests per second, greater than 0, or `None` for no limit.
+def rate_limit(value: object) -> float:
+    """Check a rate limit that is a plain number: requests per second, greater than 0.
 
     Raises:
-        InvalidArgumentError: the value is neither `None` nor such a number.
+        InvalidArgumentError: the value is not such a number.
     """
-    if value is None:
-        return None
     if not _is_number(value) or value <= 0:
-        raise refusal("rate_limit", "a finite number of requests per second above 0, or None for no limit", value)
+        expected = (
+            "a finite number of requests per second above 0, a RateLimit, a SharedRateLimit, or None for no limit"
+        )
+        raise refusal("rate_limit", expected, value)
     return float(value)
+
+
+def rate(value: object) -> float:
+    """Check the rate of a `RateLimit` or a `SharedRateLimit`.
+
+    Raises:
+        InvalidArgumentError: the value is not a finite number greater than 0.
+    """
+    if not _is_number(value) or value <= 0:
+        raise refusal("rate", "a finite number of requests per second above 0", value)
+    return float(value)
+
+
+def burst(value: object) -> int | None:
+    """Check a burst: how many requests may be sent at once, or `None` for the default.
+
+    Raises:
+        InvalidArgumentError: the value is neither `None` nor a whole number above 0.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise refusal("burst", "a whole number above 0, or None for the default", value)
+    return value
+
+
+def limit_name(value: object) -> str:
+    """Check the name of a shared limit. It becomes a part of the names of keys in Redis, in braces.
+
+    Raises:
+        InvalidArgumentError: the value is not a string, or is empty, or contains braces.
+    """
+    if not isinstance(value, str) or not value or "{" in value or "}" in value:
+        raise refusal("name", "a string of at least one character, without braces", value)
+    _encodable("name", value)
+    return value
 
 
 def headers(value: object) -> dict[str, str]:
