@@ -33,7 +33,7 @@ from featherhq.errors import (
     ServerError,
     UsageError,
 )
-from featherhq.models import Message, SentMessage
+from featherhq.models import Message, SentMessage, Turn
 
 if TYPE_CHECKING:
     from featherhq._async.client import AsyncFeather
@@ -73,6 +73,7 @@ __all__ = [
     "SharedRateLimit",
     "Thread",
     "Threads",
+    "Turn",
     "UsageError",
     "__version__",
 ]
