@@ -109,7 +109,7 @@ def test_a_fresh_bookmark_of_a_long_thread_needs_few_requests(newest_first: bool
 @ORDERS
 @pytest.mark.parametrize("count", [0, 5, 250])
 def test_an_unknown_message_is_an_error(newest_first: bool, count: int) -> None:
-    """An id that is not in the thread is an error when the conversation is opened. The list is read twice: it may lag."""
+    """An id that is not in the thread is an error at the opening. The list is read twice, since it may lag."""
     for bad in (400, 404, "empty"):
         scenario = Scenario(old=count, newest_first=newest_first, bad_cursor=bad)
         process = scenario.world.run_until(scenario.conversation(after="unknown").open_soon())

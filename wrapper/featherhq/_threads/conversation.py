@@ -225,7 +225,9 @@ class ConversationFlow(OpenConversation):
             is_over = last or self._intake.closed is not None or self._intake.trouble is not None
             if heard and (is_over or (now >= quiet_at and (quiet is None or state.scans.has_seen(quiet_at)))):
                 own.answered, own.expects_more = True, False
-                return [state.messages.inbox.take_one(one) for one in (heard[:1] if quiet is None else heard)]
+                # The first that was certainly made after it comes before one that only may have been.
+                first = next((one for one in heard if own.id in one.follows), heard[0])
+                return [state.messages.inbox.take_one(one) for one in ([first] if quiet is None else heard)]
             self._check_waiting(own)
             if last or self._intake.trouble is not None:
                 own.expects_more = False
