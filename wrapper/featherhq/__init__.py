@@ -25,6 +25,7 @@ from featherhq.errors import (
     DeliveryUnknownError,
     FeatherError,
     InvalidArgumentError,
+    LedgerError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -39,9 +40,12 @@ if TYPE_CHECKING:
     from featherhq._async.client import AsyncFeather
     from featherhq._async.conversation import AsyncConversation
     from featherhq._async.threads import AsyncThread, AsyncThreads
+    from featherhq._redis.ledger import RedisLedger
+    from featherhq._sqlite import SQLiteLedger
     from featherhq._sync.client import Feather
     from featherhq._sync.conversation import Conversation
     from featherhq._sync.threads import Thread, Threads
+    from featherhq.ledgers import Ledger
 
 __all__ = [
     "APIConnectionError",
@@ -60,12 +64,16 @@ __all__ = [
     "Feather",
     "FeatherError",
     "InvalidArgumentError",
+    "Ledger",
+    "LedgerError",
     "Message",
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RedisLedger",
     "ReplyTimeoutError",
     "ResponseDecodeError",
+    "SQLiteLedger",
     "SentMessage",
     "ServerError",
     "Thread",
@@ -87,6 +95,10 @@ _MODULES: Final = {
         ("Threads", "threads"),
         ("Conversation", "conversation"),
     )
+} | {
+    "SQLiteLedger": "featherhq._sqlite",
+    "RedisLedger": "featherhq._redis.ledger",
+    "Ledger": "featherhq.ledgers",
 }
 
 

@@ -23,6 +23,7 @@ from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
 from featherhq.errors import ConfigurationError, one_line
+from featherhq.ledgers import Ledger
 
 DEFAULT_BASE_URL: Final = "https://prod.featherhq.com"
 _API_PATH: Final = "/api/v1"
@@ -34,6 +35,8 @@ DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_RATE_LIMIT: Final = 10.0
 """Requests per second: the limit of the vendor's standard plan."""
 DEFAULT_PAGE_SIZE: Final = 100
+# Nobody guesses or repeats a token of so many random bytes.
+_TOKEN_BYTES: Final = 16
 
 KeySource = str | Callable[[], str]
 """What `Feather(api_key=…)` takes."""
@@ -78,6 +81,8 @@ class Settings:
         random: Gives a number from 0 to 1.
         sends_key: Whether the key is sent. A few generated functions need other credentials.
         listen: Hears of each event (`_core/events.py`).
+        key_ledger: The ledger of keys, or `None` if the caller has none.
+        token: Gives a new token that no other process gives.
     """
 
     base_url: str
@@ -94,6 +99,8 @@ class Settings:
     random: Callable[[], float] = random.random
     sends_key: bool = True
     listen: Listener = log
+    key_ledger: Ledger | None = field(default=None, repr=False)
+    token: Callable[[], str] = lambda: os.urandom(_TOKEN_BYTES).hex()
 
     @classmethod
     def read(
@@ -105,6 +112,7 @@ class Settings:
         max_retries: int,
         rate_limit: float | None,
         headers: Mapping[str, str] | None,
+        ledger: object = None,
     ) -> Settings:
         """Settings from the arguments of a client and from the environment. The key is what `hidden` returns.
 
@@ -120,6 +128,7 @@ class Settings:
             limit=_limit(rate_limit),
             headers=_validation.headers(headers),
             user_agent=_user_agent(),
+            key_ledger=cast("Ledger | None", _validation.ledger(ledger)),
         )
 
     def changed(self, **options: Any) -> Settings:

@@ -54,12 +54,12 @@ class Conversation(Resource):
         """End the conversation and its connection. Whoever iterates over it comes to the end."""
         self._mailbox.close(self._flow.close())
 
-    def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+    def send(self, text: str, *, key: str | None = None, timeout: float | None = None) -> SentMessage:
         """As `Thread.send`."""
         deadline = self._settings.deadline(timeout)
-        return self._runner.run(self._flow.send(text, deadline), self._mailbox)
+        return self._runner.run(self._flow.send(text, deadline, key), self._mailbox)
 
-    def ask(self, text: str, *, timeout: float | None = None) -> Message:
+    def ask(self, text: str, *, key: str | None = None, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
@@ -67,6 +67,7 @@ class Conversation(Resource):
 
         Args:
             text: The message, with one character at least.
+            key: As in `Thread.send`.
             timeout: Seconds for both, in all. Default: the client's own.
 
         Raises:
@@ -74,7 +75,7 @@ class Conversation(Resource):
             FeatherError: as in `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return self._runner.run(self._flow.ask(text, deadline), self._mailbox)
+        return self._runner.run(self._flow.ask(text, deadline, key), self._mailbox)
 
     def replies(self, timeout: float | None = None) -> Iterator[Message]:
         """The agent's messages as they come.

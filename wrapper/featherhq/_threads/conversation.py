@@ -19,7 +19,7 @@ from featherhq._core.responses import Response
 from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.flows import Listing
 from featherhq._threads.intake import Intake
-from featherhq._threads.send import send
+from featherhq._threads.send import check_key, send
 from featherhq._threads.state import ConversationState
 from featherhq.errors import AuthenticationError, ReplyTimeoutError, UsageError
 
@@ -114,14 +114,14 @@ class ConversationFlow:
         self._intake.closed = self._intake.closed or Closed()
         return self._intake.closed
 
-    def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
+    def send(self, text: object, deadline: Deadline, key: object = None) -> Flow[SentMessage]:
         """As `send`. Any thread may call it."""
         self._check_open()
-        sent = yield from send(self._settings, self._listing.thread_id, text, deadline)
+        sent = yield from send(self._settings, self._listing.thread_id, text, deadline, key)
         yield from Post(sent.accepted)
         return sent.receipt
 
-    def ask(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def ask(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """Send a message, and wait for the agent's first message after it.
 
         Raises:
@@ -130,12 +130,12 @@ class ConversationFlow:
         """
         self._check_open()
         with self._alone():
-            return (yield from self._ask(text, deadline))
+            return (yield from self._ask(text, deadline, key))
 
-    def ask_once(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def ask_once(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._ask(text, deadline))
+            return (yield from self._ask(text, deadline, key))
 
     def patience(self, timeout: object) -> float | None:
         """How long `next` waits, from the caller's argument.
@@ -170,9 +170,10 @@ class ConversationFlow:
                     return None
                 yield from self._wait(until)
 
-    def _ask(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def _ask(self, text: object, deadline: Deadline, key: object) -> Flow[Message]:
         settings, state = self._settings, self._state
         _validation.text("text", text)
+        check_key(settings, key)
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
         if earlier:
@@ -184,7 +185,7 @@ class ConversationFlow:
                 now + min(deadline.remaining(now) * _STREAM_SHARE, settings.experience.patience)
             )
             self._check_waiting(None)
-            sent = yield from send(settings, self._listing.thread_id, text, deadline)
+            sent = yield from send(settings, self._listing.thread_id, text, deadline, key)
             own = state.accepted(sent.accepted, settings.clock())
             with noting(lambda: _accepted(own)):
                 return (yield from self._reply(sent, own, deadline, earlier))
