@@ -23,7 +23,7 @@ class Mishap:
     """What happens to a worker during a call.
 
     Attributes:
-        kind: Whether it is killed before an effect, in the middle of it or after it, or is stopped after it for a while.
+        kind: Whether it is killed before, during or after an effect, or is stopped for a while after it.
         step: The number of the effect, from 0.
         seconds: For `stopped`: how long. For `killed during`: when.
     """

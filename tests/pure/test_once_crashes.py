@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -78,5 +79,5 @@ def test_random_workers_send_each_message_once(seed: int, tasks: Any, one_text: 
     fleet = Fleet(scenario)
     for key, at, troubles in tasks:
         text = "yes" if one_text else key
-        scenario.world.at(at, lambda key=key, text=text, troubles=troubles: fleet.deliver(key, text, *troubles))
+        scenario.world.at(at, partial(fleet.deliver, key, text, *troubles))
     run(fleet, 1200.0)
