@@ -45,7 +45,7 @@ if message == '' then
 end
 local answered = e.attempt and e.attempt == attempt and tonumber(e.lease) > now
 if redis.call('ZSCORE', KEYS[2], message) and not answered then return nil end
-redis.call('HSET', KEYS[1], 'thread', thread, 'text', text, 'receipt', receipt)
+redis.call('HSET', KEYS[1], 'thread', thread, 'text', text, 'message', message, 'receipt', receipt)
 redis.call('HSETNX', KEYS[1], 'attempt', attempt)
 redis.call('HSETNX', KEYS[1], 'began', now)
 redis.call('HSETNX', KEYS[1], 'lease', now)
@@ -58,7 +58,9 @@ return receipt
 _CLAIMED: Final = f"""{_HEAD}
 local ids, open, busy = {{}}, {{}}, 0
 local listed = redis.call('ZRANGEBYSCORE', KEYS[2], now - expires, '+inf', 'WITHSCORES')
-for i = 1, #listed, 2 do ids[#ids + 1] = {{listed[i], now - listed[i + 1]}} end
+for i = 1, #listed, 2 do
+  if listed[i] ~= e.message then ids[#ids + 1] = {{listed[i], now - listed[i + 1]}} end
+end
 local others = redis.call('HGETALL', KEYS[3])
 for i = 1, #others, 2 do
   local other = cjson.decode(others[i + 1])
