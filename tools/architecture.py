@@ -23,20 +23,22 @@ BOXES: Final = {
     "api": ("_api",),
     "settings": ("_settings",),
     "http": ("_http",),
+    "stores": ("_redis", "_sqlite"),
     "threads": ("_threads",),
     "logging": ("_logging",),
     "core": ("_core",),
-    "base": ("_forks", "_validation", "errors", "models"),
+    "base": ("_forks", "_validation", "errors", "ledgers", "models"),
 }
 LABELS: Final = {
     "public": "_async, _sync<br>the public classes",
     "api": "_api<br>feather.api",
     "settings": "_settings<br>settings of a client",
     "http": "_http<br>runners, connections, their errors",
+    "stores": "_redis, _sqlite<br>ledgers of keys",
     "threads": "_threads<br>what a thread can do, as flows",
     "logging": "_logging<br>the first listener of events",
     "core": "_core<br>effects, attempts, retry, rate limit",
-    "base": "errors, models, _validation, _forks",
+    "base": "errors, models, ledgers, _validation, _forks",
 }
 
 

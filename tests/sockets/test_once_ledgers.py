@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,9 @@ def test_a_ledger_may_be_made_before_a_fork(name: str, server: str, tmp_path: Pa
     ledger.begin(ONE, "a", None, 10.0)
     stop = threading.Event()
 
+    def begin(intent: Intent) -> str:
+        return str(ledger.begin(intent, "child", None, 10.0).attempt)
+
     def use() -> None:
         while not stop.is_set():
             ledger.begin(ONE, None, None, 0.0)
@@ -260,7 +264,7 @@ def test_a_ledger_may_be_made_before_a_fork(name: str, server: str, tmp_path: Pa
     try:
         for number in range(3):
             intent = Intent(str(number), "t", "yes")
-            assert in_child(lambda intent=intent: ledger.begin(intent, "child", None, 10.0).attempt) == "child"
+            assert in_child(partial(begin, intent)) == "child"
             assert ledger.begin(intent, "parent", None, 10.0).attempt == "child"
     finally:
         stop.set()

@@ -170,6 +170,7 @@ def test_find_sent(thread: Any, sandbox: Sandbox) -> None:
     with pytest.raises(DeliveryUnknownError) as caught:
         thread.send("hello")
     since = caught.value.sent_at
+    assert since is not None
     assert "thread.find_sent(text, since=error.sent_at)" in caught.value.__notes__[0]
     before = len(sandbox.requests)
     assert thread.find_sent(" hello", since=since).id == sandbox.messages(thread.id)[0].id
@@ -221,7 +222,7 @@ def test_a_ledger_that_fails_after_the_response(
     sent = thread.send("hello", key="1")
     assert sent.message_id == sandbox.messages(thread.id)[0].id
     assert "the ledger could not note what came of a message" in caplog.text
-    del ledger.done  # type: ignore[method-assign]
+    del ledger.done
     assert thread.send("hello", key="1").message_id == sent.message_id
     assert count(sandbox, "sendMessage") == 1
 
