@@ -215,6 +215,7 @@ def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
 def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock of another program is waited for, but not for ever. Then it is a `LedgerError`."""
     monkeypatch.setattr("featherhq._sqlite._PATIENCE", 0.05)
+    monkeypatch.setattr("featherhq._sqlite._OPENING", 0.2)
     ledger = SQLiteLedger(tmp_path / "ledger.db")
     with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as locking:
         locking.execute("BEGIN EXCLUSIVE")
@@ -231,6 +232,15 @@ def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             SQLiteLedger(tmp_path / "new.db")
     locking.close()
     assert ledger.begin(ONE, "a", None, 10.0).attempt == "a"  # type: ignore[union-attr]
+
+
+def test_a_step_that_fails_is_undone(tmp_path: Path) -> None:
+    """If SQLite refuses a statement, nothing of the step is kept, and the ledger works on."""
+    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    with pytest.raises(LedgerError, match="SQLite"):
+        ledger.done(ONE, "a", "m1", object())  # type: ignore[arg-type]
+    assert ledger.begin(ONE, "a", None, 10.0) is not None
+    ledger.close()
 
 
 def test_a_closed_ledger_opens_again(tmp_path: Path) -> None:
@@ -274,10 +284,9 @@ def test_a_ledger_may_be_made_before_a_fork(name: str, server: str, tmp_path: Pa
 def test_ledgers_are_imported_late() -> None:
     """The package, a client and a call without a key import neither sqlite3 nor redis."""
     code = (
-        "import sys, featherhq; from featherhq import Feather; f = Feather('key'); "
+        "import sys; before = set(sys.modules); import featherhq; from featherhq import Feather; f = Feather('key'); "
         "from featherhq._threads.send import send; next(send(f._settings, 'x', 'hello', f._settings.deadline(None))); "
-        "assert not {'sqlite3', 'redis'} & set(sys.modules); featherhq.SQLiteLedger; featherhq.RedisLedger; "
-        "assert not {'sqlite3', 'redis'} & set(sys.modules)"
+        "featherhq.SQLiteLedger; featherhq.RedisLedger; assert not {'sqlite3', 'redis'} & (set(sys.modules) - before)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -233,7 +233,7 @@ def test_a_ledger_that_hangs(connect: Callable[..., Any], sandbox: Sandbox) -> N
     ledger = MemoryLedger(lambda: datetime.now(UTC).timestamp())
     ledger.begin = lambda *_: over.wait(20)  # type: ignore[assignment, method-assign]
     thread = connect(ledger=ledger).threads.create(AGENT_ID)
-    with pytest.raises(LedgerError, match=r"did not answer within 0\.3 s"):
+    with pytest.raises(LedgerError, match=r"did not answer within 0\.\d+ s"):
         thread.send("hello", key="1", timeout=0.3)
     over.set()
     assert count(sandbox, "sendMessage") == 0

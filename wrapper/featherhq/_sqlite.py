@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Seconds. So long one process waits for another.
 _PATIENCE: Final = 4.0
+_OPENING: Final = 6.0
 _PAUSE: Final = 0.02
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -169,7 +170,7 @@ class SQLiteLedger:
     def _open(self) -> sqlite3.Connection:
         import sqlite3
 
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _OPENING
         while True:
             try:
                 # Calls come from many threads, one at a time.

@@ -221,26 +221,10 @@ class SendLedger:
             # A message with the text of another open call may belong to that call.
             explained = {other.text for other in rivals} - {sending.text}
             # A list that lacks a confirmed message may lack this message too.
-            recent, unsure = [], self._note_lag(theirs, listed, now) or _lags(claims, listed)
-            ends = None if self.offset is None else sending.ends + self.offset + 2 * CLOCK_SLACK
+            lags = self._note_lag(theirs, listed, now) or _lags(claims, listed)
+            candidates = [message for message in listed if not _is_anothers(message, theirs, claims, sending)]
             clock_holds = not any(_disagrees(theirs.get(message.id), message) for message in listed)
-            for message in listed:
-                known = theirs.get(message.id)
-                # It belongs to another call, or was there before this call began.
-                excluded = known is not None and _is_anothers(known, sending)
-                if excluded or message.id in claims.ids or message.direction == OUTBOUND:
-                    continue
-                text, age = _comparable(message.text), _age(message, sending.floor)
-                if text == sending.text and age is not None and age <= 0:
-                    recent.append(message)
-                elif text == sending.text:
-                    # It seems to be older than this call. But clocks may be wrong. If another key with this text has
-                    # no receipt, the message probably belongs to that one.
-                    near = age is None or age <= UNSURE_WITHIN or not clock_holds
-                    unsure = unsure or (near and not _explains(claims, sending.thread_id, text))
-                elif text not in explained and not _explains(claims, sending.thread_id, text):
-                    # It may be this message, if the server has altered its text.
-                    unsure = unsure or age is None or (age <= 0 and not _is_later(message, ends))
+            recent, unsure = self._judged(sending, candidates, explained, claims, clock_holds=clock_holds)
             # Other calls may have sent the same text. If the server may still be at work on this message, the first
             # matches more likely belong to the calls that the server is done with. If the response to another call may
             # still come, it will show which match belongs to that call. So no match is assigned before that.
@@ -248,7 +232,28 @@ class SendLedger:
             if len(recent) > first and not any(other.waiting for other in equals) and not claims.busy:
                 self._learn(_own(sending, recent[first].id, now))
                 return recent[first]
-            return Match.UNSURE if recent or unsure else Match.ABSENT
+            return Match.UNSURE if recent or unsure or lags else Match.ABSENT
+
+    def _judged(
+        self, sending: Sending, candidates: list[Message], explained: set[str], claims: Claims, *, clock_holds: bool
+    ) -> tuple[list[Message], bool]:
+        """The messages that match by text and time, and whether another one may be the message too."""
+        recent, unsure = [], False
+        ends = None if self.offset is None else sending.ends + self.offset + 2 * CLOCK_SLACK
+        for message in candidates:
+            text, age = _comparable(message.text), _age(message, sending.floor)
+            if text == sending.text and age is not None and age <= 0:
+                recent.append(message)
+            elif text in explained or _explains(claims, sending.thread_id, text):
+                # It may belong to another call, or to another key that has no receipt.
+                continue
+            elif text == sending.text:
+                # It seems to be older than this call. But clocks may be wrong.
+                unsure = unsure or age is None or age <= UNSURE_WITHIN or not clock_holds
+            else:
+                # It may be this message, if the server has altered its text.
+                unsure = unsure or age is None or (age <= 0 and not _is_later(message, ends))
+        return recent, unsure
 
     def _note_lag(self, theirs: dict[str, _KnownMessage], listed: Sequence[Message], now: float) -> bool:
         """Whether the list lacks one of our own messages, which the server has accepted.
@@ -302,9 +307,12 @@ def _is_rival(other: Sending, sending: Sending) -> bool:
     return not same and other.thread_id == sending.thread_id
 
 
-def _is_anothers(known: _KnownMessage, sending: Sending) -> bool:
-    """Whether a known message belongs to another call, or was there before this call began."""
-    if known.is_own and known.key is not None and known.key == sending.key:
+def _is_anothers(message: Message, theirs: dict[str, _KnownMessage], claims: Claims, sending: Sending) -> bool:
+    """Whether a message belongs to somebody else, or was there before this call began."""
+    if message.direction == OUTBOUND or message.id in claims.ids:
+        return True
+    known = theirs.get(message.id)
+    if known is None or (known.is_own and known.key is not None and known.key == sending.key):
         return False
     return known.is_own or known.since < sending.began
 
