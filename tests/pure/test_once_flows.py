@@ -14,6 +14,7 @@ from featherhq._core.effects import Consult
 from featherhq._core.events import Event, LedgerFailed, SearchFailed
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._threads.ledger import SendLedger, text_hash
+from featherhq._threads.once import Once
 from featherhq._threads.receipts import from_text, to_text
 from featherhq._threads.search import find_sent
 from featherhq._threads.send import send
@@ -305,3 +306,23 @@ def test_a_time_that_python_does_not_know(date: float) -> None:
     assert ledger.moment(NOW) is None
     ledger.heard_time(date, NOW)
     assert ledger.moment(NOW) is None
+
+
+def test_a_ledger_that_fails_in_a_pause() -> None:
+    """If the ledger is silent between two scans, the pause goes on, and so does the search."""
+    worker = Worker()
+    worker.answers = lambda asked: asked != 5
+    assert worker.send(LOST, page([]), listed(1)).message_id == "1"
+    assert worker.now == NOW + 0.5
+    assert worker.methods() == "PGG"
+
+
+def test_a_lease_of_an_entry_that_another_call_has() -> None:
+    """A call prolongs only its own lease."""
+    worker = Worker()
+    once = Once(worker.settings, worker.ledger, "key", THREAD, "hello", worker.settings.deadline(5))
+    worker.run(once.prolong())
+    worker.ledger.begin(INTENT, "other", None, 5.0)
+    worker.run(once.look())
+    worker.run(once.prolong())
+    assert worker.asked == 1
