@@ -14,7 +14,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -83,6 +83,9 @@ soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the 
 
 shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds to a call (five minutes)
 	@$(BIN)/python benchmarks/shared.py $(addprefix --seconds=,$(SECONDS))
+
+kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each ledger, and count the messages (eight minutes)
+	$(BIN)/python benchmarks/kills.py
 
 bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel
