@@ -21,6 +21,7 @@ from featherhq._core.secrets import Secret
 from featherhq._logging import log
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
+from featherhq._threads.owed import Owed
 from featherhq._version import __version__
 from featherhq.errors import ConfigurationError, one_line
 from featherhq.ledgers import Ledger
@@ -77,6 +78,7 @@ class Settings:
         user_agent: The `User-Agent` header.
         ledger: What is known about the messages that were sent.
         experience: What is known about the server.
+        owed: Which threads wait for an answer.
         clock: Gives the time in seconds of the monotonic clock.
         wall_clock: Gives the time in seconds since 1970.
         random: Gives a number from 0 to 1.
@@ -95,6 +97,7 @@ class Settings:
     user_agent: str
     ledger: SendLedger = field(factory=SendLedger, repr=False)
     experience: Experience = field(factory=Experience, repr=False)
+    owed: Owed = field(factory=Owed, repr=False)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random

@@ -146,4 +146,5 @@ class Intake:
 
     def _saw(self, messages: list[Message]) -> None:
         if messages:
+            self._settings.owed.saw(self._listing.thread_id, messages)
             self._settings.ledger.saw(self._listing.thread_id, messages, self._settings.clock())

@@ -100,6 +100,18 @@ def check_key(settings: Settings, key: object) -> tuple[Ledger, str] | None:
     return settings.key_ledger, _validation.message_key(key)
 
 
+def was_begun(settings: Settings, thread_id: str, text: object, deadline: Deadline, key: object) -> Flow[bool]:
+    """Whether an earlier call with the same key has begun to send the message. It asks the ledger and not the server.
+
+    Raises:
+        FeatherError: as in `send`.
+    """
+    message, checked = _validation.text("text", text), check_key(settings, key)
+    if checked is None:
+        return False
+    return (yield from Once(settings, *checked, thread_id, message, deadline).exists())
+
+
 def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
     """As `send`, for a request of a generated function. Returns `None` if the request belongs to another operation.
 
@@ -275,6 +287,7 @@ class _Send:
         return self._sent(receipt, began, as_answered(receipt))
 
     def _sent(self, receipt: SentMessage, began: float, response: Response) -> Sent:
+        self._settings.owed.accepted(self._sending.thread_id, self._settings.clock())
         accepted = Accepted(receipt.message_id, began, self._settings.ledger.server_time(began))
         return Sent(receipt, accepted, response)
 
