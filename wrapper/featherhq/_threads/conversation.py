@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from featherhq import _forks, _validation
 from featherhq._core.attempts import noting
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.effects import Closed, Post, Receive
-from featherhq._core.events import EarlierUnanswered
+from featherhq._core.events import ConversationClosed, ConversationOpened, EarlierUnanswered
 from featherhq._core.responses import Response
 from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.flows import Listing
@@ -95,13 +96,15 @@ class ConversationFlow:
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries
-        with self._alone():
+        opener = self._intake.opener = Call("conversation", self._listing.thread_id, composite=True)
+        with self._alone(), calling(self._settings, opener):
             yield from self._have_stream(self._opens_by())
             opening = self._intake.opening
             if isinstance(opening, Stop) and opening.outcome is Outcome.NEVER_SENT:
                 raise opening.error
             if not self._state.is_open:
                 self._state.begin_without_stream(self._settings.clock())
+            self._settings.listen(ConversationOpened(self))
 
     def _opens_by(self) -> float:
         """How long a `with` block waits for its stream: as long as a call, unless servers hold back the head."""
@@ -112,6 +115,7 @@ class ConversationFlow:
     def close(self) -> Closed:
         """From now on, whoever waits learns that there are no more messages. Returns what closes the mailbox."""
         self._intake.closed = self._intake.closed or Closed()
+        self._settings.listen(ConversationClosed(self))
         return self._intake.closed
 
     def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
@@ -171,8 +175,12 @@ class ConversationFlow:
                 yield from self._wait(until)
 
     def _ask(self, text: object, deadline: Deadline) -> Flow[Message]:
-        settings, state = self._settings, self._state
         _validation.text("text", text)
+        asking = Call("ask", self._listing.thread_id, composite=True)
+        return as_call(self._settings, asking, self._send_and_wait(text, deadline))
+
+    def _send_and_wait(self, text: object, deadline: Deadline) -> Flow[Message]:
+        settings, state = self._settings, self._state
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
         if earlier:

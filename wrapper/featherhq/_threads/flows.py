@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from featherhq import _validation
 from featherhq._core.attempts import attempts, call
 from featherhq._core.bodies import SHOWN
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.effects import Announce, Closed
 from featherhq._core.events import OthersLeftOut
 from featherhq._core.pagination import EndlessListError
@@ -99,11 +100,12 @@ def create_thread(
         **_maps(metadata, variables),
     }
     request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
-    response = yield from call(settings, request, settings.deadline(None))
-    details = _thread(response)
-    thread_id = read_id(details.id)
-    if thread_id is None or not thread_id.strip("."):
-        raise response.not_as_promised("a thread without a valid id")
+    with calling(settings, Call("create")) as made:
+        response = yield from call(settings, request, settings.deadline(None))
+        details = _thread(response)
+        made.thread_id = thread_id = read_id(details.id)
+        if thread_id is None or not thread_id.strip("."):
+            raise response.not_as_promised("a thread without a valid id")
     return thread_id, details
 
 
@@ -111,7 +113,7 @@ def get_thread(settings: Settings, thread_id: str) -> Flow[ThreadDetails]:
     """The details of a thread."""
     from featherhq_api.api.threads import get_thread as api
 
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
+    return _details(settings, Call("get", thread_id), api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
 
 
 def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Flow[ThreadDetails]:
@@ -120,7 +122,8 @@ def update_thread(settings: Settings, thread_id: str, metadata: object, variable
     from featherhq_api.models import UpdateThreadBody
 
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    request = api._get_kwargs(in_path(thread_id), body=body)  # noqa: SLF001
+    return _details(settings, Call("update", thread_id), request)
 
 
 def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[ThreadDetails]:
@@ -130,7 +133,8 @@ def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[Thr
 
     checked = _validation.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
-    details = yield from _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    request = api._get_kwargs(in_path(thread_id), body=body)  # noqa: SLF001
+    details = yield from _details(settings, Call("close", thread_id), request)
     yield from Announce(thread_id, Closed("thread"))
     return details
 
@@ -154,6 +158,10 @@ def next_messages(settings: Settings, listing: Listing, history: History) -> Flo
     Raises:
         ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
     """
+    return as_call(settings, Call("messages", listing.thread_id), _next_messages(settings, listing, history))
+
+
+def _next_messages(settings: Settings, listing: Listing, history: History) -> Flow[list[Message]]:
     ready: list[Message] = []
     deadline = settings.deadline(None)
     while not ready and not history.is_over:
@@ -170,8 +178,15 @@ def next_messages(settings: Settings, listing: Listing, history: History) -> Flo
     return ready
 
 
-def scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
+def scan_page(
+    settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency, opener: Call | None = None
+) -> Flow[Page]:
     """As `list_messages`, but without retries, for a background job. It may wait any time for a slot."""
+    scan = Call("scan", listing.thread_id, opener=opener)
+    return as_call(settings, scan, _scan_page(settings, listing, cursor, urgency))
+
+
+def _scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
     request = _list_request(listing, cursor)
     retry = Retry("GET", settings.base_url + request["url"], 0, Deadline(math.inf), settings.random)
     retry.seconds = POLICY.longest_attempt
@@ -225,7 +240,12 @@ def _read_page(response: Response) -> Page | str:
 
 
 def open_stream(
-    settings: Settings, thread_id: str, urgency: Urgency, max_retries: int, seconds: float | None = None
+    settings: Settings,
+    thread_id: str,
+    urgency: Urgency,
+    max_retries: int,
+    seconds: float | None = None,
+    opener: Call | None = None,
 ) -> Flow[Response | Stop]:
     """Open the event stream of a thread.
 
@@ -236,13 +256,15 @@ def open_stream(
         max_retries: Attempts after the first.
         seconds: How long it may take after the rate limit has let it through. The default is a little less than the
             client's timeout.
+        opener: The call that opened the conversation, if a conversation needs it.
     """
     from featherhq_api.api.threads import stream_messages as api
 
     request = api._get_kwargs(in_path(thread_id))  # noqa: SLF001
     retry = Retry("GET", settings.base_url + request["url"], max_retries, Deadline(math.inf), settings.random)
     retry.seconds = settings.timeout * _OPENING_PART if seconds is None else seconds
-    return attempts(settings, request, retry.deadline, urgency=urgency, streaming=True, retry=retry)
+    opening = attempts(settings, request, retry.deadline, urgency=urgency, streaming=True, retry=retry)
+    return as_call(settings, Call("stream", thread_id, opener=opener), opening)
 
 
 def _maps(metadata: object, variables: object) -> dict[str, Any]:
@@ -253,12 +275,14 @@ def _maps(metadata: object, variables: object) -> dict[str, Any]:
     return {name: value for name, value in checked.items() if value is not None}
 
 
-def _details(settings: Settings, thread_id: str, request: dict[str, Any]) -> Flow[ThreadDetails]:
-    response = yield from call(settings, request, settings.deadline(None))
-    details = _thread(response)
-    theirs = details.id
-    if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
-        raise response.not_as_promised("another thread than the requested one")
+def _details(settings: Settings, made: Call, request: dict[str, Any]) -> Flow[ThreadDetails]:
+    """Make a call that returns the thread that it is about."""
+    with calling(settings, made):
+        response = yield from call(settings, request, settings.deadline(None))
+        details = _thread(response)
+        theirs = details.id
+        if isinstance(theirs, str) and theirs.lower() != str(made.thread_id).lower():
+            raise response.not_as_promised("another thread than the requested one")
     return details
 
 

@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 
 from featherhq import _validation
 from featherhq._core.attempts import attempts, noting
+from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Accepted, Sleep
 from featherhq._core.events import MessageSentAgain, SearchFailed, SearchStarted
 from featherhq._core.pagination import EndlessListError
@@ -77,8 +78,11 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -
         FeatherError: the message has not arrived; `delivered` is `False`.
     """
     message = _validation.text("text", text)
-    with settings.ledger.sending(thread_id, message, settings.clock()) as sending:
-        return (yield from _Send(settings, sending, message, deadline).run())
+    made = Call("send", thread_id)
+    with calling(settings, made), settings.ledger.sending(thread_id, message, settings.clock()) as sending:
+        sent = yield from _Send(settings, sending, message, deadline).run()
+        made.message_id, made.reconciled = sent.receipt.message_id, sent.receipt.reconciled
+        return sent
 
 
 def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
@@ -267,11 +271,8 @@ class _Send:
         """The error for a message that was not found in the thread."""
         error = stop.error
         if search.absent and stop.outcome in {Outcome.UNKNOWN, Outcome.NEVER_SENT} and not stop.announced:
-            return settled(
-                error,
-                "The thread was read: the message has not arrived, and may be sent again.",
-                delivered=False,
-            )
+            hint = "The thread was read: the message has not arrived, and may be sent again."
+            return settled(error, hint, delivered=False)
         advice = "Look for it in thread.messages(direction='INBOUND') before you send it again."
         if not search.scanned:
             hint = f"The thread could not be read, so the message was not looked for. {advice}"
