@@ -99,11 +99,11 @@ feather.close()
 
 def test_it_can_be_switched_off(exported: Exported) -> None:
     """With FEATHER_TELEMETRY=off, nothing is told. Any other value than "on" and "off" is a warning."""
-    for value, count in (("off", 0), ("OFF", 0), ("", 1), ("on", 1)):
+    for value, number in (("off", 0), ("OFF", 0), ("", 1), ("on", 1)):
         exported.start()
         with calling(settings(FEATHER_TELEMETRY=value), Call("get")):
             pass
-        assert len(exported.ours) == count
+        assert len(exported.ours) == number
     with pytest.warns(UserWarning, match="FEATHER_TELEMETRY: expected on or off, got 'maybe'"):
         settings(FEATHER_TELEMETRY="maybe")
 
