@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from conftest import AGENT_ID, KEY, Kind
-from featherhq.sandbox import Sandbox, Status
+from featherhq import Feather
+from featherhq.sandbox import Sandbox, Stall, Status
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagators.textmap import CarrierT, Setter, TextMapPropagator
 from opentelemetry.sdk.trace import ReadableSpan
+from sight import renderings
 from telemetry_helpers import SCOPE, Exported, own_id, parent
 
 pytest_plugins = ["telemetry_helpers"]
@@ -158,3 +161,32 @@ def test_the_caller_and_the_program_choose_the_headers(
         "telemetry failed (InvalidArgumentError); calls go on without it"
     ]
     assert {span.instrumentation_scope.name for span in exported.all} == {SCOPE}  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such signals")
+def test_an_exception_of_a_signal_passes_through_a_tracer(sandbox: Sandbox, instrument: Callable[[], None]) -> None:
+    """If a signal handler raises while a traced request is under way, its exception ends the call. It is unchanged, and
+    shows the key nowhere, also not in the local variables of the tracer.
+    """
+
+    class TimeLimitError(Exception):
+        """The time limit of a task queue."""
+
+    raised = TimeLimitError()
+
+    def ring(*_: object) -> None:
+        raise raised
+
+    instrument()
+    sandbox.inject("createThread", Stall())
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with Feather(KEY, base_url=sandbox.url) as feather:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(TimeLimitError) as caught:
+                feather.threads.create(AGENT_ID)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert caught.value is raised
+    assert not [text for text in renderings(raised) if KEY in text]
