@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills bench model mutants architecture
+.PHONY: trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -86,6 +87,12 @@ shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds
 
 kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each ledger, and count the messages (eight minutes)
 	$(BIN)/python benchmarks/kills.py
+
+trace: $(VENV)/.tools ## draw docs/trace.svg: a real trace of a message whose response was lost
+	@$(BIN)/python tools/trace_picture.py
+
+telemetry: $(VENV)/.tools ## what telemetry adds to a call (half a minute)
+	@$(BIN)/python benchmarks/telemetry.py
 
 bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel

@@ -19,6 +19,7 @@ from featherhq._core.rate_limit import RateLimit
 from featherhq._core.retry import Deadline
 from featherhq._core.secrets import Secret
 from featherhq._logging import log
+from featherhq._telemetry import Listening
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._threads.owed import Owed
@@ -124,8 +125,9 @@ class Settings:
             ConfigurationError: there is no key, or the key or the URL is invalid.
             InvalidArgumentError: another argument is invalid.
         """
+        url = _base_url(base_url)
         return cls(
-            base_url=_base_url(base_url),
+            base_url=url,
             key=Key(_key_source(hidden(api_key))),
             timeout=_validation.seconds("timeout", timeout),
             max_retries=_validation.retries(max_retries),
@@ -133,6 +135,7 @@ class Settings:
             headers=_validation.headers(headers),
             user_agent=_user_agent(),
             key_ledger=cast("Ledger | None", _validation.ledger(ledger)),
+            listen=Listening(url),
         )
 
     def changed(self, **options: Any) -> Settings:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve
 
 from featherhq import _validation
 from featherhq._core.attempts import noting
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.effects import Closed, Post
-from featherhq._core.events import EarlierUnanswered
+from featherhq._core.events import ConversationClosed, ConversationOpened, EarlierUnanswered
 from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.bookmark import After
 from featherhq._threads.open_conversation import HINTS, OpenConversation, accepted_note
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
     from featherhq._threads.own import Own
     from featherhq.models import Message, SentMessage
+
+T = TypeVar("T")
 
 # `ask` waits for this part of its time for a stream. Then it sends the message without one.
 _STREAM_SHARE: Final = 1 / 3
@@ -69,7 +72,8 @@ class ConversationFlow(OpenConversation):
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries
-        with self._alone():
+        opener = self._intake.opener = Call("conversation", self._listing.thread_id, composite=True)
+        with self._alone(), calling(self._settings, opener):
             # As long as a call may take, unless servers hold back the head of a stream.
             now, patience = self._settings.clock(), self._settings.experience.patience
             yield from self._have_stream(now + (self._seconds if self._may_wait else min(self._seconds, patience)))
@@ -79,10 +83,12 @@ class ConversationFlow(OpenConversation):
             if not self._state.is_open:
                 self._state.begin_without_stream(self._settings.clock())
             yield from self._resume(now + self._seconds, self._seconds)
+            self._settings.listen(ConversationOpened(self))
 
     def close(self) -> Closed:
         """From now on, whoever waits learns that there are no more messages. Returns what closes the mailbox."""
         self._intake.closed = self._intake.closed or Closed()
+        self._settings.listen(ConversationClosed(self))
         return self._intake.closed
 
     def bookmark(self) -> str:
@@ -108,12 +114,12 @@ class ConversationFlow(OpenConversation):
         """
         self._check_open()
         with self._alone():
-            return (yield from self._turn(text, deadline, None, key)).replies[0]
+            return (yield from self._named(self._turn(text, deadline, None, key), "ask")).replies[0]
 
     def ask_once(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._first_turn(text, deadline, None, key)).replies[0]
+            return (yield from self._named(self._first_turn(text, deadline, None, key), "ask")).replies[0]
 
     def turn(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
@@ -126,13 +132,13 @@ class ConversationFlow(OpenConversation):
         self._check_open()
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._turn(text, deadline, seconds, key))
+            return (yield from self._named(self._turn(text, deadline, seconds, key), "turn"))
 
     def turn_once(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """As `turn`, for a conversation that is opened for this one turn."""
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._first_turn(text, deadline, seconds, key))
+            return (yield from self._named(self._first_turn(text, deadline, seconds, key), "turn"))
 
     def await_reply(self, deadline: Deadline) -> Flow[Message]:
         """The reply to the message that the conversation goes on from. It is opened for this.
@@ -143,7 +149,7 @@ class ConversationFlow(OpenConversation):
             FeatherError: the list cannot be read.
         """
         with self._alone():
-            own, found = yield from self._late_replies(deadline, None)
+            own, found = yield from self._named(self._late_replies(deadline, None), "wait_for_reply")
         if found:
             return found[0]
         raise self._no_reply(own, f"no reply to message {own.id} came", deadline, in_doubt=False)
@@ -180,6 +186,10 @@ class ConversationFlow(OpenConversation):
                 if now >= until:
                     return None
                 yield from self._wait(until)
+
+    def _named(self, flow: Flow[T], name: str) -> Flow[T]:
+        """A flow that makes a call which sends no request itself."""
+        return as_call(self._settings, Call(name, self._listing.thread_id, composite=True), flow)
 
     def _first_turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
         """As `_turn`, for a conversation that is not open. Its message may have been sent by an earlier call."""

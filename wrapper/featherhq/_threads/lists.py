@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from featherhq import _validation
 from featherhq._core.attempts import call
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.pagination import EndlessListError, History, Pages
 from featherhq._threads.bookmark import After, hashed
 from featherhq._threads.flows import Listing, in_path, list_messages
@@ -78,6 +79,9 @@ class MessageList:
             InvalidArgumentError: the message to begin after is not in the thread.
             ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
         """
+        return as_call(self._settings, Call("messages", self._listing.thread_id), self._next())
+
+    def _next(self) -> Flow[list[Message]]:
         if self._after is not None:
             self.is_over = True
             return (yield from self._all_after(self._after))
@@ -193,8 +197,9 @@ class ThreadList:
         """
         ready: list[tuple[str, ThreadDetails]] = []
         deadline = self._settings.deadline(self._timeout)
-        while not ready and not self.is_over:
-            ready = yield from self._page(deadline)
+        with calling(self._settings, Call("list")):
+            while not ready and not self.is_over:
+                ready = yield from self._page(deadline)
         return ready
 
     def _page(self, deadline: Deadline) -> Flow[list[tuple[str, ThreadDetails]]]:

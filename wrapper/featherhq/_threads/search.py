@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from featherhq import _validation
+from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Sleep
 from featherhq._core.events import SearchFailed
 from featherhq._core.pagination import EndlessListError
@@ -218,7 +219,8 @@ def find_sent(
     # The clocks of the server's machines may differ by the slack.
     floor = _validation.moment("since", since).timestamp() - CLOCK_SLACK
     scan = HistoryScan(settings.experience, floor=floor)
-    yield from read_inbound(settings, thread_id, scan, deadline, lambda: floor)
+    with calling(settings, Call("find_sent", thread_id)):
+        yield from read_inbound(settings, thread_id, scan, deadline, lambda: floor)
     return next(
         (
             message

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from featherhq import _validation
 from featherhq._core.attempts import attempts, noting
+from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Accepted, Sleep
 from featherhq._core.events import MessageSentAgain, SearchStarted
 from featherhq._core.responses import Response
@@ -79,8 +80,14 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline, k
     """
     message, checked = _validation.text("text", text), check_key(settings, key)
     once = None if checked is None else Once(settings, *checked, thread_id, message, deadline)
-    with settings.ledger.sending(thread_id, message, settings.clock(), once.key if once else None) as sending:
-        return (yield from _Send(settings, sending, message, deadline, once).run())
+    ledger, made = settings.ledger, Call("send", thread_id)
+    with (
+        calling(settings, made),
+        ledger.sending(thread_id, message, settings.clock(), once.key if once else None) as sending,
+    ):
+        sent = yield from _Send(settings, sending, message, deadline, once).run()
+        made.message_id, made.reconciled = sent.receipt.message_id, sent.receipt.reconciled
+        return sent
 
 
 def check_key(settings: Settings, key: object) -> tuple[Ledger, str] | None:
