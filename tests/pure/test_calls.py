@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -11,11 +12,12 @@ from featherhq import NotFoundError
 from featherhq._core import events
 from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Flow
-from featherhq._core.pagination import History
 from featherhq._core.slots import Priority, Urgency
 from featherhq._settings import Settings
 from featherhq._threads import flows
 from featherhq._threads.flows import Listing
+from featherhq._threads.lists import MessageList, ThreadList
+from featherhq._threads.search import find_sent
 from featherhq._threads.send import send
 from flow_caller import AGENT, NOW, THREAD, Caller, ok, page, receipt, rows, thread
 
@@ -24,7 +26,9 @@ CALLS: list[tuple[str, Callable[[Settings], Flow[Any]], Any]] = [
     ("get", lambda using: flows.get_thread(using, THREAD), thread()),
     ("update", lambda using: flows.update_thread(using, THREAD, {"a": "b"}, None), thread()),
     ("close", lambda using: flows.close_thread(using, THREAD, None), thread()),
-    ("messages", lambda using: flows.next_messages(using, Listing(THREAD), History()), page(rows(1))),
+    ("messages", lambda using: MessageList(using, THREAD).next(), page(rows(1))),
+    ("list", lambda using: ThreadList(using, None, None, 100, None).next(), ok({"threads": []})),
+    ("find_sent", lambda using: find_sent(using, THREAD, "x", datetime.now(UTC), using.deadline(None)), page([])),
     ("scan", lambda using: flows.scan_page(using, Listing(THREAD), None, Urgency(Priority.CHECK)), page(rows(1))),
     ("send", lambda using: send(using, THREAD, "hello", using.deadline(None)), receipt()),
     ("stream", lambda using: flows.open_stream(using, THREAD, Urgency(Priority.NOW), 0), ok({})),
@@ -45,9 +49,11 @@ def test_what_a_listener_hears_of_a_call(name: str, flow: Callable[[Settings], F
     caller.run(flow(using), answer)
     began, slot, attempt, _, ended = heard
     call = began.call
-    assert (call.name, call.thread_id, call.composite, call.opener) == (name, THREAD, False, None)
+    about = None if name == "list" else THREAD
+    assert (call.name, call.thread_id, call.composite, call.opener) == (name, about, False, None)
     assert ended == events.CallEnded(call, None, 2.0)
-    assert slot == events.SlotAwaited("check" if name == "scan" else "now", 0.0, taken=True)
+    priority = {"scan": "check", "find_sent": "reconcile"}.get(name, "now")
+    assert slot == events.SlotAwaited(priority, 0.0, taken=True)
     assert (attempt.again, attempt.headers) == (0, {})
     assert call.message_id == ("1" if name == "send" else None)
     assert not call.reconciled

@@ -51,6 +51,7 @@ EVENTS: list[Any] = [
     events.CursorRefused(),
     events.OthersLeftOut("list", 1),
     events.MessagesDropped(256),
+    events.LedgerFailed("secret"),
 ]
 
 

@@ -13,7 +13,7 @@ from featherhq._core.attempts import call
 from featherhq._core.calls import Call, as_call
 from featherhq._http.failures import raise_if_from_signal
 from featherhq._resource import Resource
-from featherhq._threads.send import send_request
+from featherhq._threads.send_request import send_request
 from featherhq._validation import KEY_HEADER
 from featherhq.errors import FeatherError, UsageError, one_line
 

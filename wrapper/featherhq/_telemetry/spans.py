@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SYSTEM: Final = "feather"
 # Types of operations in the conventions for messaging. Other calls have none.
-_TYPES: Final = {"send": "send", "messages": "receive", "scan": "receive"}
+_TYPES: Final = {"send": "send", "messages": "receive", "find_sent": "receive", "scan": "receive"}
 _PORTS: Final = {"http": 80, "https": 443}
 # Seconds. A shorter wait in the queue of the rate limit is no event of a span.
 _SHORTEST_WAIT: Final = 0.001
@@ -73,6 +73,9 @@ _NOT_EVENTS: Final = (
     events.AttemptBegan,
     events.ConversationOpened,
     events.ConversationClosed,
+    # A limit belongs to many clients.
+    events.SharedLimitLost,
+    events.SharedLimitBack,
 )
 _current: Final[ContextVar[Call | None]] = ContextVar("featherhq_call", default=None)
 

@@ -114,12 +114,14 @@ class ConversationFlow(OpenConversation):
         """
         self._check_open()
         with self._alone():
-            return (yield from self._named(self._turn(text, deadline, None, key), "ask")).replies[0]
+            turn = yield from self._as(Call("ask"), self._turn(text, deadline, None, key))
+            return turn.replies[0]
 
     def ask_once(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._named(self._first_turn(text, deadline, None, key), "ask")).replies[0]
+            turn = yield from self._as(Call("ask"), self._first_turn(text, deadline, None, key))
+            return turn.replies[0]
 
     def turn(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
@@ -132,13 +134,13 @@ class ConversationFlow(OpenConversation):
         self._check_open()
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._named(self._turn(text, deadline, seconds, key), "turn"))
+            return (yield from self._as(Call("turn"), self._turn(text, deadline, seconds, key)))
 
     def turn_once(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """As `turn`, for a conversation that is opened for this one turn."""
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._named(self._first_turn(text, deadline, seconds, key), "turn"))
+            return (yield from self._as(Call("turn"), self._first_turn(text, deadline, seconds, key)))
 
     def await_reply(self, deadline: Deadline) -> Flow[Message]:
         """The reply to the message that the conversation goes on from. It is opened for this.
@@ -149,7 +151,7 @@ class ConversationFlow(OpenConversation):
             FeatherError: the list cannot be read.
         """
         with self._alone():
-            own, found = yield from self._named(self._late_replies(deadline, None), "wait_for_reply")
+            own, found = yield from self._as(Call("wait_for_reply"), self._late_replies(deadline, None))
         if found:
             return found[0]
         raise self._no_reply(own, f"no reply to message {own.id} came", deadline, in_doubt=False)
@@ -187,9 +189,10 @@ class ConversationFlow(OpenConversation):
                     return None
                 yield from self._wait(until)
 
-    def _named(self, flow: Flow[T], name: str) -> Flow[T]:
-        """A flow that makes a call which sends no request itself."""
-        return as_call(self._settings, Call(name, self._listing.thread_id, composite=True), flow)
+    def _as(self, call: Call, flow: Flow[T]) -> Flow[T]:
+        """The flow of a call that sends no request itself."""
+        call.thread_id, call.composite = self._listing.thread_id, True
+        return as_call(self._settings, call, flow)
 
     def _first_turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
         """As `_turn`, for a conversation that is not open. Its message may have been sent by an earlier call."""

@@ -8,10 +8,9 @@ other processes count too (`once.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from attrs import frozen
 
@@ -43,8 +42,6 @@ _MAY_BE_CLOSED: Final = (
     "Feather's message says what it did not accept. Nothing was done. The thread may be closed: check "
     "thread.refresh().details."
 )
-# A placeholder for the id of a thread. With it, the path of the operation is found in the generated code.
-_ANY_THREAD: Final = "any-thread"
 
 
 @frozen
@@ -119,30 +116,8 @@ def was_begun(settings: Settings, thread_id: str, text: object, deadline: Deadli
     return (yield from Once(settings, *checked, thread_id, message, deadline).exists())
 
 
-def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
-    """As `send`, for a request of a generated function. Returns `None` if the request belongs to another operation.
-
-    If the response was lost and the message was found, the response is made from what the thread shows.
-
-    Args:
-        settings: The client's settings.
-        request: As in `call`.
-        deadline: The end of the call.
-    """
-    before, _, after = _request(_ANY_THREAD, "")["url"].partition(_ANY_THREAD)
-    path, body = request["url"], request.get("json")
-    thread_id = path.removeprefix(before).removesuffix(after)
-    is_one = request["method"].upper() == "POST" and path == before + thread_id + after and "/" not in thread_id
-    if not is_one or not isinstance(body, Mapping):
-        return None
-    return _response(settings, unquote(thread_id), body.get("message"), deadline)
-
-
-def _response(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Response]:
-    return (yield from send(settings, thread_id, text, deadline)).response
-
-
-def _request(thread_id: str, text: str) -> dict[str, Any]:
+def request_for(thread_id: str, text: str) -> dict[str, Any]:
+    """The request of a message, as generated code makes it."""
     make, body = _operation()
     return make(in_path(thread_id), body=body(message=text))
 
@@ -174,7 +149,7 @@ class _Send:
         self._deadline = deadline
         self._once = once
         self._search = Search(settings, sending, deadline, once)
-        self._request = _request(sending.thread_id, text)
+        self._request = request_for(sending.thread_id, text)
         url = settings.base_url + self._request["url"]
         self._retry = Retry("POST", url, settings.max_retries, deadline, settings.random, reserving=True)
         if once is not None:
