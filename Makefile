@@ -14,7 +14,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
 .PHONY: trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
@@ -87,6 +87,9 @@ shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds
 
 kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each ledger, and count the messages (eight minutes)
 	$(BIN)/python benchmarks/kills.py
+
+cuts: $(VENV)/.tools ## kill 1,000 readers of conversations, and count what they have read (eight minutes)
+	@$(BIN)/python benchmarks/cuts.py
 
 trace: $(VENV)/.tools ## draw docs/trace.svg: a real trace of a message whose response was lost
 	@$(BIN)/python tools/trace_picture.py

@@ -92,7 +92,7 @@ def test_places_of_another_thread_are_refused() -> None:
             After.read(THREAD, value)
 
 
-@pytest.mark.parametrize("value", [7, "", "\n", b"1", object(), "x" * 2000, ["1"]], ids=repr)
+@pytest.mark.parametrize("value", [7, "", "\n", b"1", 1.5, "x" * 2000, ["1"]])
 def test_what_is_no_place_is_refused(value: object) -> None:
     """Any other value is an error that says what `after` takes."""
     with pytest.raises(InvalidArgumentError, match="after: expected a bookmark, the id of a message"):
