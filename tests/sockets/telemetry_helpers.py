@@ -90,8 +90,9 @@ def _installed() -> Exported:
 
 
 @pytest.fixture
-def exported() -> Iterator[Exported]:
-    """What OpenTelemetry exports during the test."""
+def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exported]:
+    """What OpenTelemetry exports during the test. Clients that are made from now on have telemetry."""
+    monkeypatch.setenv("FEATHER_TELEMETRY", "on")
     one = _installed()
     one.start()
     yield one

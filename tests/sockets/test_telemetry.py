@@ -17,6 +17,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from telemetry_helpers import Exported, attributes, names, own_id, parent
 
 pytest_plugins = ["telemetry_helpers"]
+# Before the fixtures that make clients.
+pytestmark = pytest.mark.usefixtures("exported")
 
 CALLS: dict[str, Callable[[Any, Any], object]] = {
     "create": lambda feather, _: feather.threads.create(AGENT_ID),

@@ -21,6 +21,8 @@ from sight import renderings
 from telemetry_helpers import SCOPE, Exported, own_id, parent
 
 pytest_plugins = ["telemetry_helpers"]
+# Before the fixtures that make clients.
+pytestmark = pytest.mark.usefixtures("exported")
 
 CAPTURE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST"
 SANITIZE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS"

@@ -29,6 +29,8 @@ from telemetry_helpers import Exported, attributes, names
 from test_forks import in_child
 
 pytest_plugins = ["telemetry_helpers"]
+# Before the fixtures that make clients.
+pytestmark = pytest.mark.usefixtures("exported")
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "telemetry.md"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from featherhq._core.events import CallBegan, CallEnded
 from featherhq._core.retry import Stop
@@ -44,11 +44,12 @@ class Call:
     thread_id: str | None = None
     composite: bool = False
     method: str | None = None
-    opener: Call | None = None
+    # What leads to other calls is not shown: error reporters print local variables.
+    opener: Call | None = field(default=None, repr=False)
     message_id: str | None = None
     reconciled: bool = False
-    error: FeatherError | None = None
-    trace: Any = None
+    error: FeatherError | None = field(default=None, repr=False)
+    trace: Any = field(default=None, repr=False)
 
 
 @contextmanager

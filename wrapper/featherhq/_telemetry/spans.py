@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, field
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
@@ -80,7 +80,7 @@ _NOT_EVENTS: Final = (
 _current: Final[ContextVar[Call | None]] = ContextVar("featherhq_call", default=None)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Trace:
     """What belongs to a call.
 
@@ -95,7 +95,7 @@ class _Trace:
     span: Span
     within: Context
     token: Token[Context]
-    outer: Call | None
+    outer: Call | None = field(repr=False)
     requests: int = 0
 
 
@@ -167,6 +167,7 @@ class Telemetry:
                     mine.span.set_status(StatusCode.ERROR)
         finally:
             _current.set(mine.outer)
+            mine.outer = None
             if not isinstance(error, GeneratorExit) or context.get_current() is mine.within:
                 # Else the flow was abandoned, and is closed somewhere else.
                 context.detach(mine.token)
