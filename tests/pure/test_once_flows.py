@@ -115,6 +115,21 @@ def test_another_call_records_its_receipt_during_the_search() -> None:
     assert worker.methods() == "G"
 
 
+def test_another_call_records_its_receipt_before_the_first_scan() -> None:
+    """If the other call is done when the search begins, the list is not read."""
+    worker = Worker()
+    worker.ledger.begin(INTENT, "other", None, 26.0)
+
+    def answers(_: int) -> bool:
+        if worker.events:  # the first is that the search begins
+            worker.ledger.done(INTENT, "other", "7", TEXT)
+        return True
+
+    worker.answers = answers
+    assert worker.send().message_id == "7"
+    assert worker.methods() == ""
+
+
 def test_another_call_fails_during_the_search() -> None:
     """If the other call knows that its attempt has failed, the message is sent at once."""
     worker = Worker()
