@@ -11,7 +11,7 @@ import pytest
 from fake_time import EPOCH, at_once
 from featherhq import APITimeoutError, DeliveryUnknownError, LedgerError, SentMessage
 from featherhq._core.effects import Consult
-from featherhq._core.events import Event, LedgerFailed, SearchFailed
+from featherhq._core.events import Event, LedgerFailed, SearchFailed, SearchStarted
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._threads.ledger import SendLedger, text_hash
 from featherhq._threads.once import Once
@@ -121,7 +121,7 @@ def test_another_call_records_its_receipt_before_the_first_scan() -> None:
     worker.ledger.begin(INTENT, "other", None, 26.0)
 
     def answers(_: int) -> bool:
-        if worker.events:  # the first is that the search begins
+        if any(isinstance(event, SearchStarted) for event in worker.events):
             worker.ledger.done(INTENT, "other", "7", TEXT)
         return True
 

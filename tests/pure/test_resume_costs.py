@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conversation_talk import Talk
 from featherhq import APITimeoutError, FeatherError, InvalidArgumentError, NotFoundError, ResponseDecodeError
+from featherhq._core.effects import Accepted
+from featherhq._threads.bookmark import hashed
+from featherhq._threads.experience import Experience
 from featherhq._threads.lists import MessageList
 from featherhq._threads.owed import Owed
+from featherhq._threads.progress import Progress
+from featherhq._threads.scans import AskPage
 from featherhq.models import Message, SentMessage, read_message
 from flow_caller import THREAD, Caller, page
 from flow_scenarios import Scenario, quiet
@@ -241,3 +247,29 @@ def test_threads_that_are_owed_an_answer_are_forgotten_in_time() -> None:
     assert owed.is_unanswered("2", 2.0)
     owed.saw("2", [Message("2", "reply")])
     assert not owed.is_unanswered("2", 2.0)
+
+
+def test_a_turn_waits_for_a_scan_under_way() -> None:
+    """Without a stream, a turn is over when a scan that began after the silence has brought nothing more."""
+    talk = Talk()
+    scans, settled = talk.state.scans, talk.now + 1
+    job = talk.connect()
+    talk.state.streams.refused(job, "404", talk.now)
+    talk.state.accepted(Accepted("1", talk.now, None), talk.now)
+    assert not scans.has_seen(settled)
+    (asked,) = (command for command in talk.commands(2.0) if isinstance(command, AskPage))
+    assert asked.cursor is None
+    assert not scans.has_seen(settled)
+    scans.page([], None, talk.now)
+    assert scans.has_seen(settled)
+
+
+def test_what_was_handed_out_is_forgotten_if_the_list_is_never_read() -> None:
+    """A bookmark has the last 2,000 messages that were handed out, if no scan has moved its anchor."""
+    progress = Progress(Experience(), lambda now: now, None, 0.0)
+    for number in range(2001):
+        progress.took(str(number), float(number))
+    given = progress.after(3000.0, 0.0, {}, [], waits=False).given
+    assert len(given) == 2000
+    assert hashed("0") not in given
+    assert progress.needs_scan
