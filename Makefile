@@ -14,7 +14,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak fleet redelivery bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -81,6 +81,12 @@ architecture: $(VENV)/.tools ## draw the layers and the table of states into doc
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
 
+fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (five minutes)
+	@$(VENV)/worker/bin/python benchmarks/kill_workers.py $(addprefix --seed=,$(SEED))
+
+redelivery: $(VENV)/.worker ## when Celery gives the task of a killed worker to another, setting by setting (two minutes)
+	@$(VENV)/worker/bin/python benchmarks/redelivery.py $(ONLY)
+
 bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel
 	@$(BIN)/python -m build --wheel --outdir $(VENV)/wheel . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
@@ -132,6 +138,14 @@ $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 $(VENV)/.redis: | $(VENV)/.tools
 	@command -v redis-server > /dev/null || { apt-get update -qq && apt-get install --yes -qq redis-server; } > $(VENV)/redis.log 2>&1 || \
 	  { cat $(VENV)/redis.log; echo "error: these tests need redis-server (Debian: apt install redis-server)" >&2; exit 1; }
+	@touch $@
+
+# What the example of workers needs.
+$(VENV)/.worker: examples/worker/requirements.txt pyproject.toml $(VENV)/.redis
+	@echo "Setting up an environment for workers, once…"
+	@$(BIN)/python -m venv $(VENV)/worker
+	@$(VENV)/worker/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,sandbox]'
+	@$(VENV)/worker/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/worker/requirements.txt
 	@touch $@
 
 # Two environments: one with what is measured beside this package, and one with nothing but what it needs. Both with
