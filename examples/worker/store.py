@@ -54,6 +54,10 @@ class Store:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.executescript(_SCHEMA)
 
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
     def add(self, case_id: str, customer: str, question: str) -> None:
         """Add a case, whose next step is `open`."""
         with self._database:
