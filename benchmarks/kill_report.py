@@ -69,8 +69,10 @@ class Report:
         refused = [one.status == HTTPStatus.TOO_MANY_REQUESTS for one in requests]
         self.requests, self.refused = len(requests), sum(refused)
         # The limit bounds the fleet only while tasks wait for a free child. So a second counts if the queue was at no
-        # moment of it seen empty. At the end the last tasks run out, and nothing is left to do with the rate.
-        busy = {second for second, least in waiting.items() if least > 0}
+        # moment of it seen empty. At the end the last tasks run out, and nothing is left to do with the rate. At the
+        # beginning Python starts, so nothing counts before the first request. Later starts, after kills, do count.
+        began = min((one.at for one in requests), default=0.0)
+        busy = {second for second, least in waiting.items() if least > 0 and second > began}
         self.busy = len(busy)
         self.accepted = sum(int(one.at) in busy for one, no in zip(requests, refused, strict=True) if not no)
 

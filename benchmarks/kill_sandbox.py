@@ -29,7 +29,7 @@ class Agents:
         self._late: list[tuple[float, str]] = []
 
     def _answer(self, text: str, _history: list[Message]) -> list[str]:
-        time.sleep(self._dice.uniform(0, 1))
+        time.sleep(self._dice.uniform(0, 0.7))
         return [f"{text}: answer {number}" for number in range(self._dice.randint(1, 3))]
 
     def talk(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import sys
@@ -39,7 +40,7 @@ _DONE: Final = (
 # Shorter times than a real program needs, so that a run is short.
 _TIMES: Final = {
     "TIMEOUT": "15",
-    "QUIET": "1.5",
+    "QUIET": "1",
     "FOLLOW_UP_AFTER": str(LATEST + 2),
     "VISIBILITY_TIMEOUT": "25",
     "QUEUE_AGAIN_AFTER": "60",
@@ -172,12 +173,16 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{'seed':<10} {options.seed}", flush=True)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        report = run(options, Path(folder))
+    folder = Path(tempfile.mkdtemp(prefix="fleet-"))
+    report = run(options, folder)
     print(report.table())
     print(f"{'time':<10} {time.monotonic() - began:.0f} s")
     failures = report.failures(options.kills)
-    print("holds" if not failures else f"DOES NOT HOLD: {', '.join(failures)}")
+    if failures:
+        print(f"DOES NOT HOLD: {', '.join(failures)}; see the database and the logs in {folder}")
+    else:
+        print("holds")
+        shutil.rmtree(folder)
     return bool(failures)
 
 

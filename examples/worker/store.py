@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS replies (case_id TEXT NOT NULL, message_id TEXT NOT N
 
 
 class MovedError(Exception):
-    """Another worker has recorded a reply of this case in the meantime. Begin again from its bookmark."""
+    """Another worker has moved the bookmark of this case in the meantime. Begin again from there."""
 
 
 class Case(NamedTuple):
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     customer: str
     question: str
     thread_id: str
-    bookmark: str
+    bookmark: str | None
 
 
 class Store:
@@ -84,16 +84,21 @@ class Store:
                 (thread_id, time.time() + self._patience, case_id),
             )
 
-    def sent(self, case_id: str, message_id: str) -> str:
-        """Begin to read at the customer's message, unless replies are recorded already. Return the bookmark."""
-        with self._database:
-            found = self._database.execute(
-                "UPDATE cases SET bookmark = coalesce(bookmark, ?) WHERE id = ? RETURNING bookmark",
-                (message_id, case_id),
-            ).fetchone()
-        return str(found[0])
+    def move(self, case_id: str, before: str | None, bookmark: str) -> None:
+        """Replace the bookmark.
 
-    def record(self, case_id: str, message: Message, before: str, bookmark: str) -> None:
+        Args:
+            case_id: The case.
+            before: The bookmark from which the caller began.
+            bookmark: The new one.
+
+        Raises:
+            MovedError: The case has another bookmark than `before` by now. Nothing has changed.
+        """
+        with self._database:
+            self._move(case_id, before, bookmark)
+
+    def record(self, case_id: str, message: Message, before: str | None, bookmark: str) -> None:
         """Record a reply and the new bookmark: both or none, so that no reply is recorded twice or left out.
 
         Args:
@@ -103,14 +108,10 @@ class Store:
             bookmark: The bookmark from after it.
 
         Raises:
-            MovedError: The case has another bookmark by now. Nothing was recorded.
+            MovedError: The case has another bookmark than `before` by now. Nothing was recorded.
         """
         with self._database:
-            moved = self._database.execute(
-                "UPDATE cases SET bookmark = ? WHERE id = ? AND bookmark = ?", (bookmark, case_id, before)
-            )
-            if not moved.rowcount:
-                raise MovedError(case_id)
+            self._move(case_id, before, bookmark)
             self._database.execute("INSERT INTO replies VALUES (?, ?, ?)", (case_id, message.id, message.text))
 
     def advance(self, case_id: str, step: str, following: str, wait: float = 0) -> None:
@@ -134,3 +135,10 @@ class Store:
                 "UPDATE cases SET due = ? WHERE due <= ? AND step NOT IN ('done', 'failed') RETURNING id, step",
                 (now + self._patience, now),
             ).fetchall()
+
+    def _move(self, case_id: str, before: str | None, bookmark: str) -> None:
+        moved = self._database.execute(
+            "UPDATE cases SET bookmark = ? WHERE id = ? AND bookmark IS ?", (bookmark, case_id, before)
+        )
+        if not moved.rowcount:
+            raise MovedError(case_id)

@@ -15,13 +15,13 @@ import settings
 from celery import Celery, Task
 from featherhq import (
     BadRequestError,
+    Conversation,
     Feather,
     FeatherError,
     InvalidArgumentError,
     NotFoundError,
     RedisLedger,
     SharedRateLimit,
-    Thread,
 )
 from store import MovedError, Store
 
@@ -108,10 +108,13 @@ def answer(case_id: str) -> None:
     case = store().take(case_id, "answer")
     if case is None:
         return
-    thread = feather().thread(case.thread_id)
-    # Whoever ran this task before, and however it ended: with the same key it is the same message.
-    sent = thread.send(case.question, key=case_id)
-    record_replies(thread, case_id, store().sent(case_id, sent.message_id))
+    with feather().thread(case.thread_id).conversation(after=case.bookmark) as chat:
+        # Before the question goes out, so that whoever runs this next misses no reply.
+        bookmark = chat.bookmark
+        store().move(case_id, case.bookmark, bookmark)
+        # Whoever ran this before, and however that ended: with the same key it is the same message.
+        chat.send(case.question, key=case_id)
+        record_replies(chat, case_id, bookmark)
     store().advance(case_id, "answer", "follow_up", wait=settings.FOLLOW_UP_AFTER)
 
 
@@ -121,16 +124,16 @@ def follow_up(case_id: str) -> None:
     case = store().take(case_id, "follow_up")
     if case is None:
         return
-    record_replies(feather().thread(case.thread_id), case_id, case.bookmark)
+    with feather().thread(case.thread_id).conversation(after=case.bookmark) as chat:
+        record_replies(chat, case_id, case.bookmark)
     store().advance(case_id, "follow_up", "done")
 
 
-def record_replies(thread: Thread, case_id: str, bookmark: str) -> None:
+def record_replies(chat: Conversation, case_id: str, bookmark: str | None) -> None:
     """Record the agent's messages after a bookmark, until the agent is quiet."""
     until = time.monotonic() + settings.LISTEN
-    with thread.conversation(after=bookmark) as chat:
-        for message in chat.replies(timeout=settings.QUIET):
-            store().record(case_id, message, bookmark, chat.bookmark)
-            bookmark = chat.bookmark
-            if time.monotonic() > until:
-                return
+    for message in chat.replies(timeout=settings.QUIET):
+        store().record(case_id, message, bookmark, chat.bookmark)
+        bookmark = chat.bookmark
+        if time.monotonic() > until:
+            return

@@ -31,11 +31,11 @@ def opened(database: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def store(opened: Open) -> Store:
-    """A store with a case whose question was sent as the message m1."""
+    """A store with a case whose replies are recorded up to the bookmark b0."""
     store = opened()
     store.add("case", "Ada", "Where is my order?")
     store.opened("case", "thread")
-    store.sent("case", "m1")
+    store.move("case", None, "b0")
     return store
 
 
@@ -46,18 +46,26 @@ def replies(database: Path) -> list[str]:
 
 def test_a_reply_is_recorded_with_its_bookmark(store: Store, database: Path) -> None:
     """Whoever runs the task again goes on behind the last reply that was recorded."""
-    store.record("case", HELLO, "m1", "b1")
-    assert (store.sent("case", "m1"), replies(database)) == ("b1", ["r1"])
+    store.record("case", HELLO, "b0", "b1")
+    case = store.take("case", "answer")
+    assert case is not None
+    assert (case.bookmark, replies(database)) == ("b1", ["r1"])
 
 
 def test_of_two_workers_one_records_a_reply(store: Store, opened: Open, database: Path) -> None:
     """Two workers read the same thread. The second one records nothing, and hears that it must begin again."""
     second = opened()
-    store.record("case", HELLO, "m1", "b1")
+    store.record("case", HELLO, "b0", "b1")
     with pytest.raises(MovedError):
-        second.record("case", HELLO, "m1", "b1")
+        second.record("case", HELLO, "b0", "b1")
     second.record("case", MORE, "b1", "b2")
     assert replies(database) == ["r1", "r2"]
+
+
+def test_of_two_workers_one_begins_to_read(store: Store) -> None:
+    """Of two workers that have opened the thread, only the first one may send and read."""
+    with pytest.raises(MovedError):
+        store.move("case", None, "b0 of another")
 
 
 def test_a_task_that_is_done_does_nothing(store: Store) -> None:
@@ -67,7 +75,7 @@ def test_a_task_that_is_done_does_nothing(store: Store) -> None:
     assert store.take("case", "answer") is None
     case = store.take("case", "follow_up")
     assert case is not None
-    assert (case.thread_id, case.bookmark) == ("thread", "m1")
+    assert (case.thread_id, case.bookmark) == ("thread", "b0")
 
 
 def test_what_nobody_finishes_is_due_again(opened: Open) -> None:
