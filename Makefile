@@ -14,7 +14,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak fleet redelivery bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared fleet redelivery bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -80,6 +80,9 @@ architecture: $(VENV)/.tools ## draw the layers and the table of states into doc
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
+
+shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds to a call (five minutes)
+	@$(BIN)/python benchmarks/shared.py $(addprefix --seconds=,$(SECONDS))
 
 fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (five minutes)
 	@$(VENV)/worker/bin/python benchmarks/kill_workers.py $(addprefix --seed=,$(SEED))

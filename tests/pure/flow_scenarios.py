@@ -44,13 +44,13 @@ class Chat:
         began: When the conversation was made, in the world's time.
     """
 
-    def __init__(self, scenario: Scenario, settings: Settings, thread_id: str) -> None:
+    def __init__(self, scenario: Scenario, settings: Settings, thread_id: str, after: object = None) -> None:
         self.thread_id = thread_id
         self.handed: list[Handed] = []
         self.began = scenario.world.now
         self._world, self._settings, self._server = scenario.world, settings, scenario.server
-        self._mailbox = scenario.world.mailbox()
-        self.flow = ConversationFlow(settings, thread_id)
+        self.mailbox = scenario.world.mailbox()
+        self.flow = ConversationFlow(settings, thread_id, after)
 
     @property
     def texts(self) -> list[str]:
@@ -88,17 +88,17 @@ class Chat:
     def ask_once(self, text: str, seconds: float = 60.0) -> Process[Message]:
         """Like `ask`, but in a conversation for this one question. The caller does not open it."""
         flow = self._hand_out(self.flow.ask_once(text, self._settings.deadline(seconds)))
-        return self._world.spawn(flow, self._mailbox, name=f"ask once {text}", ends_mailbox=True)
+        return self._world.spawn(flow, self.mailbox, name=f"ask once {text}", ends_mailbox=True)
 
     def close_client(self) -> None:
         """Close the client, which closes the conversation too."""
-        self._mailbox.post(Closed("client"))
+        self.mailbox.post(Closed("client"))
 
     def close(self) -> None:
         """Close the conversation, as the end of its `with` block does."""
-        self._mailbox.post(self.flow.close())
+        self.mailbox.post(self.flow.close())
         self._world.run_for(0.001)
-        self._mailbox.close()
+        self.mailbox.close()
 
     def late(self) -> float:
         """Return the longest delay in seconds from when the client could know a message until it was handed out."""
@@ -115,7 +115,7 @@ class Chat:
         check_order(self._server, self.thread_id, self.handed, KEY, slack=slack)
 
     def _spawn(self, flow: Flow[Any], name: str) -> Process[Any]:
-        return self._world.spawn(flow, self._mailbox, name=name)
+        return self._world.spawn(flow, self.mailbox, name=name)
 
     def _open_and_listen(self) -> Flow[None]:
         yield from self.flow.open()
@@ -195,9 +195,11 @@ class Scenario:
         flow = send(settings, thread_id or self.thread_id, text, settings.deadline(seconds))
         return self.world.spawn(flow, name=f"send {text}")
 
-    def conversation(self, client: Settings | None = None, thread_id: str | None = None) -> Chat:
-        """Make another conversation."""
-        return Chat(self, client or self.client, thread_id or self.thread_id)
+    def conversation(
+        self, client: Settings | None = None, thread_id: str | None = None, *, after: object = None
+    ) -> Chat:
+        """Make another conversation. `after` says where it goes on."""
+        return Chat(self, client or self.client, thread_id or self.thread_id, after)
 
     def say(self, at: float, text: str, **how: Any) -> None:
         """Let the agent send a message in the first thread, `at` seconds from now."""

@@ -24,6 +24,7 @@ from featherhq._threads import flows
 from featherhq._threads.conversation import ConversationFlow
 from featherhq._threads.experience import Experience
 from featherhq._threads.history import HistoryScan
+from featherhq._threads.lists import MessageList, ThreadList
 from featherhq._threads.replies import agent_message
 from featherhq._threads.send import Sent, send
 from featherhq._threads.streams import Connect
@@ -224,9 +225,17 @@ def read_history(data: bytes) -> None:
     """A history of these pages ends with messages or an error, even if the last page comes again and again."""
     made = new_settings()
     pages = [response(b"\0" + part) for part in data.split(b"\0")]
-    history = History()
-    result = drive(flows.next_messages(made, flows.Listing(THREAD_ID), history), [*pages, *pages[-1:] * 120])
+    result = drive(MessageList(made, THREAD_ID).next(), [*pages, *pages[-1:] * 120])
     assert result is None or isinstance(result, list | ResponseDecodeError)
+
+
+def read_threads(data: bytes) -> None:
+    """A list of these pages ends with threads that have ids, or with an error."""
+    pages = [response(b"\0" + part) for part in data.split(b"\0")]
+    result = drive(ThreadList(new_settings(), None, None, 100, None).next(), [*pages, *pages[-1:] * 120])
+    assert result is None or isinstance(result, list | ResponseDecodeError)
+    if isinstance(result, list):
+        assert all(thread_id.strip(".") and thread_id.isprintable() for thread_id, _ in result)
 
 
 def read_thread(data: bytes) -> None:
@@ -270,6 +279,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         read_page,
         read_history,
         read_thread,
+        read_threads,
         read_receipt,
         find_lost_message,
         read_error,

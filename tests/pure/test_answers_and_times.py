@@ -14,6 +14,7 @@ from featherhq._threads.own import Own
 from featherhq.models import Message
 from flow_caller import AGENT, Caller, thread
 from message_stamps import stamped
+from taken_replies import take_reply
 
 
 def conversation(experience: Experience | None = None) -> Messages:
@@ -84,7 +85,7 @@ def test_a_live_message_answers_a_message_that_was_sent_at_the_same_time() -> No
         known = conversation()
         own = asked(known, "1", 5.0)
         assert known.hear(reply := stamped("2", 4.5), 0.0, at)
-        assert known.inbox.take_reply(own, at) == (reply if replies else None)
+        assert take_reply(known.inbox, own, at) == (reply if replies else None)
 
 
 # Which listed messages are new.
@@ -124,8 +125,8 @@ def test_a_listed_message_answers_ours_by_its_time(second: float, replies: bool)
     assert own.listed
     reply = stamped("2", second)
     assert listed(known, 40.0, reply) == ["2"]
-    assert known.inbox.take_reply(own, 40.0) == (reply if replies else None)
-    assert known.inbox.take_reply(own, 50.0) == (None if replies else reply)
+    assert take_reply(known.inbox, own, 40.0) == (reply if replies else None)
+    assert take_reply(known.inbox, own, 50.0) == (None if replies else reply)
 
 
 def test_a_time_proves_nothing_about_a_message_that_no_list_has_shown() -> None:
@@ -133,7 +134,7 @@ def test_a_time_proves_nothing_about_a_message_that_no_list_has_shown() -> None:
     known = conversation()
     own = asked(known, "1", 5.0)
     assert listed(known, 8.0, stamped("2", 7.0)) == ["2"]
-    assert known.inbox.take_reply(own, 8.0) is None
+    assert take_reply(known.inbox, own, 8.0) is None
     assert known.unanswered(9.0) == [own]
 
 
@@ -145,8 +146,8 @@ def test_a_message_may_answer_each_of_ours_that_is_not_answered() -> None:
     second = asked(known, "3", 6.0)
     rows = [user("1", 4.0), stamped("2", 5.0), user("3", 6.0), stamped("4", 7.0)]
     assert listed(known, 9.0, *rows) == ["4"]
-    assert known.inbox.take_reply(second, 9.0) == rows[3]
-    assert known.inbox.take_reply(first, 9.0) == rows[1]
+    assert take_reply(known.inbox, second, 9.0) == rows[3]
+    assert take_reply(known.inbox, first, 9.0) == rows[1]
 
 
 def test_our_own_message_shows_how_far_times_are_behind() -> None:

@@ -61,7 +61,7 @@ def test_a_conversation_may_be_closed_from_outside(what: str, told: str) -> None
     if what == "process":
         chat.flow.forked()
     else:
-        chat._mailbox.post(Closed(what))
+        chat.mailbox.post(Closed(what))
         scenario.run(1)
     (send_again, ask_again, _) = calls(chat.flow, scenario.client)
     for call in (send_again, ask_again):

@@ -70,7 +70,7 @@ def test_a_scan_without_a_response_does_not_delay_the_close() -> None:
     scenario.chat.close()
     assert listener.done
     assert listener.error is None
-    assert not scenario.chat._mailbox.jobs
+    assert not scenario.chat.mailbox.jobs
 
 
 @pytest.mark.parametrize("patience", [0.2, 0.3, 1.0])

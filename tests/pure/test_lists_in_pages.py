@@ -11,6 +11,7 @@ from featherhq._core.pagination import EndlessListError, History, Pages
 from featherhq._core.responses import Response
 from featherhq._core.slots import Priority, Urgency
 from featherhq._threads import flows
+from featherhq._threads.lists import MessageList
 from featherhq.models import Message
 from flow_caller import OTHER, THREAD, Caller, ok, page, rows
 
@@ -81,10 +82,9 @@ def test_a_history_is_read_from_all_its_pages() -> None:
     no more requests.
     """
     caller = Caller()
-    history = History()
-    listing = flows.Listing(THREAD)
+    history = MessageList(caller.settings, THREAD)
     first = caller.run(
-        flows.next_messages(caller.settings, listing, history),
+        history.next(),
         page(rows(1, 2), "a"),
         page([], "b"),
         page(rows(3)),
@@ -92,7 +92,7 @@ def test_a_history_is_read_from_all_its_pages() -> None:
     assert [message.id for message in first] == ["1", "2", "3"]
     assert [request["params"].get("cursor") for request in caller.requests] == [None, "a", "b"]
     assert history.is_over
-    assert caller.run(flows.next_messages(caller.settings, listing, history)) == []
+    assert caller.run(history.next()) == []
     assert len(caller.requests) == 3
 
 
@@ -100,7 +100,7 @@ def test_a_history_without_an_end_is_an_error() -> None:
     """A hundred pages in a row without a new message are an error of the server, if each of them names a next page."""
     caller = Caller()
     responses = [page([], str(number)) for number in range(120)]
-    error = caller.run(flows.next_messages(caller.settings, flows.Listing(THREAD), History()), *responses)
+    error = caller.run(MessageList(caller.settings, THREAD).next(), *responses)
     assert isinstance(error, ResponseDecodeError)
     assert "100 pages in a row" in str(error)
     assert len(caller.requests) == 100
@@ -112,11 +112,11 @@ def test_pages_without_new_messages_share_one_timeout() -> None:
     """
     newest = [page(rows(number), str(number)) for number in (9, 8, 7, 6)]
     caller = Caller(takes=25.0)
-    listed = caller.run(flows.next_messages(caller.settings, flows.Listing(THREAD), History()), *newest, page(rows(5)))
+    listed = caller.run(MessageList(caller.settings, THREAD).next(), *newest, page(rows(5)))
     assert [message.id for message in listed] == ["5", "6", "7", "8", "9"]
     caller = Caller(takes=25.0)
     nothing = [page([], str(number)) for number in range(9)]
-    error = caller.run(flows.next_messages(caller.settings, flows.Listing(THREAD), History()), newest[0], *nothing)
+    error = caller.run(MessageList(caller.settings, THREAD).next(), newest[0], *nothing)
     assert isinstance(error, APITimeoutError)
     assert len(caller.requests) == 1 + 3
 

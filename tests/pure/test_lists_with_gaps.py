@@ -16,6 +16,7 @@ from featherhq._threads.messages import Messages
 from flow_caller import OTHER, THREAD, Caller, page, rows
 from history_messages import known as lists, messages
 from message_stamps import stamped
+from taken_replies import take_reply
 
 
 def test_messages_of_other_threads_are_counted() -> None:
@@ -111,8 +112,8 @@ def test_what_follows_an_anchor_answers_only_what_stands_before_it() -> None:
     reply = stamped("2", 5.0)
     assert scan.add([reply], None)
     known.read(scan, 10.0, 10.0, partial=False)
-    assert known.inbox.take_reply(second, 10.0, last=True) is None
-    assert known.inbox.take_reply(first, 10.0) == reply
+    assert take_reply(known.inbox, second, 10.0, last=True) is None
+    assert take_reply(known.inbox, first, 10.0) == reply
 
 
 def test_the_time_of_the_server_may_become_known_later() -> None:

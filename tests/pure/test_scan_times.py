@@ -10,6 +10,7 @@ from featherhq._core.pagination import OLDEST_FIRST
 from featherhq._core.slots import Priority
 from featherhq._threads.experience import Experience
 from featherhq._threads.table import Regions, Trigger
+from taken_replies import take_reply
 
 
 def doubtful(experience: Experience | None = None) -> tuple[PageTalk, str]:
@@ -312,7 +313,7 @@ def test_at_the_end_a_possible_reply_is_returned() -> None:
     own = talk.send("2")
     talk.scan()
     talk.read(talk.made("1", 1.0), talk.made("2", direction="INBOUND"))
-    assert talk.state.take_reply(own, talk.now) is None
-    reply = talk.state.take_reply(own, talk.now, last=True)
+    assert take_reply(talk.state, own, talk.now) is None
+    reply = take_reply(talk.state, own, talk.now, last=True)
     assert reply is not None
     assert reply.id == "1"

@@ -8,6 +8,7 @@ from conversation_talk import Talk
 from featherhq._core.effects import Accepted
 from featherhq._threads.scans import AskPage
 from message_stamps import stamped
+from taken_replies import take_reply
 from test_flows import Scenario, quiet
 
 __all__ = ["quiet"]
@@ -42,9 +43,9 @@ def test_a_reply_waits_for_the_list_until_the_time_is_up() -> None:
     talk.now += 1.0
     early = json.dumps({"id": "3", "messageBody": "reply", "createdAt": stamped("3", 0.5).created_at}, default=str)
     (reply,) = talk.state.streams.heard(job, f"data: {early}\n\n".encode(), talk.now)
-    assert talk.state.take_reply(own, talk.now) is None
-    assert talk.state.take_reply(own, talk.now, last=True) == reply
-    assert talk.state.take_reply(own, talk.now, last=True) is None
+    assert take_reply(talk.state, own, talk.now) is None
+    assert take_reply(talk.state, own, talk.now, last=True) == reply
+    assert take_reply(talk.state, own, talk.now, last=True) is None
 
 
 def test_a_last_scan_finds_a_reply_that_the_stream_left_out() -> None:

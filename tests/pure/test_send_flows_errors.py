@@ -182,7 +182,7 @@ def test_an_ask_that_is_closed_says_so(accepted: bool, with_client: bool) -> Non
     if with_client:
         scenario.chat.close_client()
     else:
-        scenario.chat._mailbox.post(scenario.chat.flow.close())
+        scenario.chat.mailbox.post(scenario.chat.flow.close())
     scenario.run(0.1)
     assert isinstance(process.error, UsageError)
     assert "closed" in str(process.error)

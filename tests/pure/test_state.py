@@ -17,6 +17,7 @@ from featherhq._threads.stream_reader import StreamReader
 from featherhq._threads.streams import Connect, Drop
 from featherhq._threads.table import COVERAGE, SCAN, STREAM, Coverage, IllegalTransitionError, Scan, Stream, Trigger
 from featherhq.models import Message
+from taken_replies import take_reply
 from test_flows import Scenario
 
 NOW, WALL = 1000.0, 1_700_000_000.0
@@ -151,7 +152,7 @@ def test_the_time_of_our_message_is_learned_without_a_date_header() -> None:
     fresh, _ = messages.read(scan, NOW + 1, NOW + 1, partial=False)
     assert [one.id for one in fresh] == ["2"]
     assert own.made_at == WALL + 5
-    assert messages.inbox.take_reply(own, NOW + 1) == fresh[0]
+    assert take_reply(messages.inbox, own, NOW + 1) == fresh[0]
 
 
 def test_a_certain_reply_is_returned_before_a_possible_one() -> None:
@@ -164,14 +165,14 @@ def test_a_certain_reply_is_returned_before_a_possible_one() -> None:
     scan, _ = messages.scan(NOW + 1, partial=False)
     scan.add([message("1", -1), message("2", 0, "INBOUND")], None)
     (possible,), _ = messages.read(scan, NOW + 1, NOW + 1, partial=False)
-    assert messages.inbox.take_reply(own, NOW + 1) is None
-    assert messages.inbox.take_reply(own, NOW + 2.9) is None
+    assert take_reply(messages.inbox, own, NOW + 1) is None
+    assert take_reply(messages.inbox, own, NOW + 2.9) is None
     scan, _ = messages.scan(NOW + 2.9, partial=False)
     scan.add([message("1", -1), message("2", 0, "INBOUND"), message("3", 2)], None)
     (reply,), _ = messages.read(scan, NOW + 2.9, NOW + 2.9, partial=False)
-    assert messages.inbox.take_reply(own, NOW + 2.9) == reply
-    assert messages.inbox.take_reply(own, NOW + 2.9) is None
-    assert messages.inbox.take_reply(own, NOW + 2.9, last=True) == possible
+    assert take_reply(messages.inbox, own, NOW + 2.9) == reply
+    assert take_reply(messages.inbox, own, NOW + 2.9) is None
+    assert take_reply(messages.inbox, own, NOW + 2.9, last=True) == possible
 
 
 # Errors.

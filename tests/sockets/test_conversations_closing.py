@@ -203,7 +203,7 @@ class Asking:
     def check(self, error: BaseException | None, thread_id: str) -> None:
         """Check the error of an `ask()` whose client was closed."""
         assert isinstance(error, UsageError)
-        assert "this client was closed during ask()" in str(error)
+        assert "this client was closed during this call" in str(error)
         assert error.delivered is True
         assert self._sandbox.messages(thread_id)[-1].id in error.__notes__[0]
 
@@ -219,7 +219,7 @@ class Asking:
             chat.close()
             error = asking.exception(5)
             assert isinstance(error, UsageError)
-            assert "this conversation was closed during ask()" in str(error)
+            assert "this conversation was closed during this call" in str(error)
             assert error.delivered is True
             self.begin()
             asking = pool.submit(thread.ask, "hello", timeout=9)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from featherhq._async.client import AsyncFeather
     from featherhq._async.conversation import AsyncConversation
     from featherhq._async.threads import AsyncThread, AsyncThreads
+    from featherhq._limits import RateLimit, SharedRateLimit
     from featherhq._sync.client import Feather
     from featherhq._sync.conversation import Conversation
     from featherhq._sync.threads import Thread, Threads
@@ -63,11 +64,13 @@ __all__ = [
     "Message",
     "NotFoundError",
     "PermissionDeniedError",
+    "RateLimit",
     "RateLimitError",
     "ReplyTimeoutError",
     "ResponseDecodeError",
     "SentMessage",
     "ServerError",
+    "SharedRateLimit",
     "Thread",
     "Threads",
     "UsageError",
@@ -78,7 +81,7 @@ __all__ = [
 _log_from_environment()
 
 # Imported when they are used: most programs need only one of the two kinds.
-_MODULES: Final = {
+_MODULES: Final = {"RateLimit": "featherhq._limits", "SharedRateLimit": "featherhq._limits"} | {
     f"{prefix}{name}": f"featherhq.{folder}.{module}"
     for prefix, folder in (("", "_sync"), ("Async", "_async"))
     for name, module in (

@@ -80,6 +80,14 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
             "thread.messages() still has them"
         ),
     ),
+    events.SharedLimitLost: (
+        logging.WARNING,
+        lambda it: (
+            f"shared rate limit {it.name}: {it.problem}; this process sends at most {it.rate:.3g} requests per second "
+            "until Redis answers"
+        ),
+    ),
+    events.SharedLimitBack: (logging.INFO, lambda it: f"shared rate limit {it.name}: Redis answers again"),
 }
 
 

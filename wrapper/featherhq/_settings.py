@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from featherhq import _validation
+from featherhq import _limits, _validation
 from featherhq._core.events import Listener
 from featherhq._core.key import Key
 from featherhq._core.rate_limit import RateLimit
@@ -31,9 +31,10 @@ _URL_VARIABLE: Final = "FEATHER_BASE_URL"
 DEFAULT_TIMEOUT: Final = 60.0
 """Seconds that one call may take."""
 DEFAULT_MAX_RETRIES: Final = 2
-DEFAULT_RATE_LIMIT: Final = 10.0
-"""Requests per second: the limit of the vendor's standard plan."""
+DEFAULT_RATE_LIMIT: Final = _limits.DEFAULT_RATE
 DEFAULT_PAGE_SIZE: Final = 100
+DEFAULT_QUIET: Final = 2.0
+"""Seconds without a message after which an agent's turn is over."""
 
 KeySource = str | Callable[[], str]
 """What `Feather(api_key=…)` takes."""
@@ -103,7 +104,7 @@ class Settings:
         base_url: str | None,
         timeout: float,
         max_retries: int,
-        rate_limit: float | None,
+        rate_limit: object,
         headers: Mapping[str, str] | None,
     ) -> Settings:
         """Settings from the arguments of a client and from the environment. The key is what `hidden` returns.
@@ -117,7 +118,7 @@ class Settings:
             key=Key(_key_source(hidden(api_key))),
             timeout=_validation.seconds("timeout", timeout),
             max_retries=_validation.retries(max_retries),
-            limit=_limit(rate_limit),
+            limit=_limits.queue(rate_limit),
             headers=_validation.headers(headers),
             user_agent=_user_agent(),
         )
@@ -135,7 +136,7 @@ class Settings:
         if "max_retries" in given:
             changes["max_retries"] = _validation.retries(given["max_retries"])
         if "rate_limit" in given:
-            changes["limit"] = _limit(given["rate_limit"])
+            changes["limit"] = _limits.queue(given["rate_limit"])
         if "headers" in given:
             changes["headers"] = {**self.headers, **_validation.headers(given["headers"])}
         return evolve(self, **changes)
@@ -151,11 +152,6 @@ class Settings:
         """
         seconds = self.timeout if timeout is None else _validation.seconds("timeout", timeout)
         return Deadline(self.clock() + seconds, seconds)
-
-
-def _limit(requests_a_second: object) -> RateLimit | None:
-    rate = _validation.rate(requests_a_second)
-    return None if rate is None else RateLimit(rate)
 
 
 def _user_agent() -> str:

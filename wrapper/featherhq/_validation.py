@@ -45,7 +45,7 @@ def identifier(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, str) and _UUID.fullmatch(value):
         return value
-    raise _refusal(name, "a UUID such as '6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11'", value)
+    raise refusal(name, "a UUID such as '6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11'", value)
 
 
 def text(name: str, value: object) -> str:
@@ -55,9 +55,9 @@ def text(name: str, value: object) -> str:
         InvalidArgumentError: the value is not a string, or is empty, or cannot be encoded in UTF-8.
     """
     if not isinstance(value, str):
-        raise _refusal(name, "a string", value)
+        raise refusal(name, "a string", value)
     if not value:
-        raise _refusal(name, "at least one character", value)
+        raise refusal(name, "at least one character", value)
     return _encodable(name, value)
 
 
@@ -70,7 +70,7 @@ def optional_text(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _refusal(name, "a string or None", value)
+        raise refusal(name, "a string or None", value)
     return _encodable(name, value)
 
 
@@ -83,12 +83,12 @@ def string_map(name: str, value: object) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise _refusal(name, "a mapping of strings to strings", value)
+        raise refusal(name, "a mapping of strings to strings", value)
     for key, item in value.items():
         if not isinstance(key, str):
-            raise _refusal(f"{name}: a key", "a string", key)
+            raise refusal(f"{name}: a key", "a string", key)
         if not isinstance(item, str):
-            raise _refusal(f"{name}[{key!r}]", "a string", item)
+            raise refusal(f"{name}[{key!r}]", "a string", item)
         _encodable(name, key)
         _encodable(f"{name}[{key!r}]", item)
     return dict(value)
@@ -109,7 +109,7 @@ def choice(name: str, value: object, known: tuple[str, ...]) -> str | None:
         return None
     if isinstance(value, str) and value in known:
         return str(value)
-    raise _refusal(name, f"None or one of {', '.join(known)}", value)
+    raise refusal(name, f"None or one of {', '.join(known)}", value)
 
 
 def page_size(value: object) -> int:
@@ -119,8 +119,19 @@ def page_size(value: object) -> int:
         InvalidArgumentError: the value is not a whole number, or is out of this range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_PAGE:
-        raise _refusal("page_size", f"a whole number from 1 to {_LARGEST_PAGE}", value)
+        raise refusal("page_size", f"a whole number from 1 to {_LARGEST_PAGE}", value)
     return value
+
+
+def flag(name: str, value: object) -> bool | None:
+    """Check an argument that is `True`, `False` or `None`.
+
+    Raises:
+        InvalidArgumentError: the value is something else.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    raise refusal(name, "True, False or None", value)
 
 
 def seconds(name: str, value: object) -> float:
@@ -130,7 +141,7 @@ def seconds(name: str, value: object) -> float:
         InvalidArgumentError: the value is not such a number.
     """
     if not _is_number(value) or value <= 0:
-        raise _refusal(name, "a finite number of seconds above 0", value)
+        raise refusal(name, "a finite number of seconds above 0", value)
     return float(value)
 
 
@@ -141,21 +152,56 @@ def retries(value: object) -> int:
         InvalidArgumentError: the value is not a whole number, or is negative.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _refusal("max_retries", "a whole number, 0 or more", value)
+        raise refusal("max_retries", "a whole number, 0 or more", value)
     return value
 
 
-def rate(value: object) -> float | None:
-    """Check a rate limit: requests per second, greater than 0, or `None` for no limit.
+def rate_limit(value: object) -> float:
+    """Check a rate limit that is a plain number: requests per second, greater than 0.
 
     Raises:
-        InvalidArgumentError: the value is neither `None` nor such a number.
+        InvalidArgumentError: the value is not such a number.
     """
-    if value is None:
-        return None
     if not _is_number(value) or value <= 0:
-        raise _refusal("rate_limit", "a finite number of requests per second above 0, or None for no limit", value)
+        expected = (
+            "a finite number of requests per second above 0, a RateLimit, a SharedRateLimit, or None for no limit"
+        )
+        raise refusal("rate_limit", expected, value)
     return float(value)
+
+
+def rate(value: object) -> float:
+    """Check the rate of a `RateLimit` or a `SharedRateLimit`.
+
+    Raises:
+        InvalidArgumentError: the value is not a finite number greater than 0.
+    """
+    if not _is_number(value) or value <= 0:
+        raise refusal("rate", "a finite number of requests per second above 0", value)
+    return float(value)
+
+
+def burst(value: object) -> int | None:
+    """Check a burst: how many requests may be sent at once, or `None` for the default.
+
+    Raises:
+        InvalidArgumentError: the value is neither `None` nor a whole number above 0.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise refusal("burst", "a whole number above 0, or None for the default", value)
+    return value
+
+
+def limit_name(value: object) -> str:
+    """Check the name of a shared limit. It becomes a part of the names of keys in Redis, in braces.
+
+    Raises:
+        InvalidArgumentError: the value is not a string, or is empty, or contains braces.
+    """
+    if not isinstance(value, str) or not value or "{" in value or "}" in value:
+        raise refusal("name", "a string of at least one character, without braces", value)
+    _encodable("name", value)
+    return value
 
 
 def headers(value: object) -> dict[str, str]:
@@ -167,7 +213,7 @@ def headers(value: object) -> dict[str, str]:
     given = string_map("headers", value) or {}
     for name, item in given.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise _refusal("headers: a name", "a header name (RFC 9110)", name)
+            raise refusal("headers: a name", "a header name (RFC 9110)", name)
         if name.lower() == KEY_HEADER.lower():
             raise InvalidArgumentError(f"headers: {KEY_HEADER} is set by this client", hint="Pass the key as api_key=.")
         if item and not _HEADER_VALUE.fullmatch(item):
@@ -187,10 +233,11 @@ def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _refusal(name, "text that UTF-8 can encode (this contains half of a surrogate pair)", value) from None
+        raise refusal(name, "text that UTF-8 can encode (this contains half of a surrogate pair)", value) from None
     return value
 
 
-def _refusal(name: str, expected: str, value: object) -> InvalidArgumentError:
+def refusal(name: str, expected: str, value: object) -> InvalidArgumentError:
+    """The error for an argument that is not what was expected."""
     came = one_line(repr(value))
     return InvalidArgumentError(f"{name}: expected {expected}, got {came}", hint="Nothing was sent.")

@@ -291,7 +291,7 @@ _HINTS: Final[Mapping[int, str]] = {
     403: "The key is valid but may not do this. Check its permissions and its organization.",
     404: "Check the id, and check that it belongs to the organization of this API key.",
     407: "A proxy on the way wants a user name and a password. Put them into HTTPS_PROXY or HTTP_PROXY.",
-    429: "Do other processes share this key? Give each its share in rate_limit=.",
+    429: "Do other processes share this key? Give each its share in rate_limit=, or all of them one SharedRateLimit.",
 }
 
 

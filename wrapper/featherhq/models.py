@@ -53,6 +53,9 @@ class SentMessage:
         status: The status of its delivery, as Feather sent it. `None` if Feather did not send it.
         window_expires_in: `windowExpiresIn` as Feather sent it. The vendor's page does not name its unit.
         reconciled: `True` if the response was lost, and the message was found in the thread's history.
+        request_id: The id of the request for the vendor's support, or `None` if the response has none.
+        sent_at: The server's time when the first attempt left that may have delivered the message, or a little before
+            that. `None` if the server has told no time.
     """
 
     message_id: str
@@ -60,6 +63,28 @@ class SentMessage:
     status: str | None = None
     window_expires_in: float | None = None
     reconciled: bool = False
+    request_id: str | None = None
+    sent_at: datetime | None = None
+
+
+@frozen
+class Turn:
+    """A message that was sent, and all that the agent said to it until it was quiet.
+
+    Attributes:
+        sent: The receipt for the message.
+        replies: The agent's messages, in order. There is at least one.
+        in_doubt: Whether an earlier message was still unanswered. Then some of the replies may belong to that one.
+    """
+
+    sent: SentMessage
+    replies: tuple[Message, ...]
+    in_doubt: bool = False
+
+    @property
+    def text(self) -> str:
+        """The texts of the replies, one below the other."""
+        return "\n".join(message.text for message in self.replies)
 
 
 def read_id(value: object) -> str | None:

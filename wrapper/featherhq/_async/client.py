@@ -9,6 +9,7 @@ from uuid import UUID
 from featherhq import _validation
 from featherhq._async.threads import AsyncThread, AsyncThreads
 from featherhq._lazy import Lazy
+from featherhq._limits import RateLimit, SharedRateLimit
 from featherhq._resource import AsyncResource
 from featherhq._settings import (
     DEFAULT_MAX_RETRIES,
@@ -42,7 +43,8 @@ class AsyncFeather(AsyncResource):
         base_url: An absolute URL. Default: `$FEATHER_BASE_URL`, then `https://prod.featherhq.com`.
         timeout: Seconds that one call may take in all: every attempt, wait and retry.
         max_retries: Attempts after the first.
-        rate_limit: Requests per second that this client may send; `None` for no limit.
+        rate_limit: Requests per second that this client may send; `None` for no limit. A `RateLimit` also says how many
+            may be sent at once. A `SharedRateLimit` is shared with other clients and processes.
         headers: Headers that are added to every request.
         http_client: An `httpx.AsyncClient` of your own. It is used as it is and is not closed. A synchronous call
             then keeps its deadline only as exactly as httpx's timeouts do, which start again with every byte.
@@ -59,7 +61,7 @@ class AsyncFeather(AsyncResource):
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         max_retries: int = DEFAULT_MAX_RETRIES,
-        rate_limit: float | None = DEFAULT_RATE_LIMIT,
+        rate_limit: float | RateLimit | SharedRateLimit | None = DEFAULT_RATE_LIMIT,
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
@@ -99,7 +101,7 @@ class AsyncFeather(AsyncResource):
         *,
         timeout: float | Unchanged = UNCHANGED,
         max_retries: int | Unchanged = UNCHANGED,
-        rate_limit: float | Unchanged | None = UNCHANGED,
+        rate_limit: float | RateLimit | SharedRateLimit | Unchanged | None = UNCHANGED,
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Self:
         """A view with other options on the same connections. To close the view closes nothing.

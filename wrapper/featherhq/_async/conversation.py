@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from featherhq._lazy import Lazy
 from featherhq._resource import AsyncResource, Resource
-from featherhq._settings import Settings
-from featherhq.models import Message, SentMessage
+from featherhq._settings import DEFAULT_QUIET, Settings
+from featherhq.models import Message, SentMessage, Turn
 
 if TYPE_CHECKING:
     from featherhq._http import task_mailbox, task_runner
@@ -30,11 +30,18 @@ class AsyncConversation(AsyncResource):
     One task at a time may wait for messages. Any task may call `send`.
     """
 
-    def __init__(self, settings: Settings, runner: task_runner.TaskRunner, thread_id: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        runner: task_runner.TaskRunner,
+        thread_id: str,
+        after: str | Message | SentMessage | None,
+        timeout: float | None,
+    ) -> None:
         self._settings = settings
         self._runner = runner
+        self._flow = conversation.ConversationFlow(settings, thread_id, after, timeout)
         self._mailbox = runner.mailbox(thread_id)
-        self._flow = conversation.ConversationFlow(settings, thread_id)
         # Ends the background jobs if the caller drops the conversation without leaving its block.
         weakref.finalize(self, self._mailbox.abandon).atexit = False
 
@@ -74,6 +81,20 @@ class AsyncConversation(AsyncResource):
         """
         deadline = self._settings.deadline(timeout)
         return await self._runner.run(self._flow.ask(text, deadline), self._mailbox)
+
+    async def turn(self, text: str, *, quiet: float = DEFAULT_QUIET, timeout: float | None = None) -> Turn:
+        """As `AsyncThread.turn`. `in_doubt` says whether an earlier message of this conversation was unanswered."""
+        deadline = self._settings.deadline(timeout)
+        return await self._runner.run(self._flow.turn(text, quiet, deadline), self._mailbox)
+
+    @property
+    def bookmark(self) -> str:
+        """Where another conversation, also in another process, can go on: `thread.conversation(after=bookmark)`.
+
+        Store it after each message that was handled, best in one transaction with what the message has changed. Then
+        each message is handled once, also if the process is killed. It is a short string that holds no text and no key.
+        """
+        return self._flow.bookmark()
 
     def replies(self, timeout: float | None = None) -> AsyncIterator[Message]:
         """The agent's messages as they come.

@@ -130,7 +130,7 @@ def _attempt(
         return (yield from _exchange(settings, request, retry, None, streaming=streaming))
     slot = limit.slot(urgency, again=again)
     if not (yield from TakeSlot(slot, retry.last_start)):
-        return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock())))
+        return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock()), limit.label))
     try:
         return (yield from _exchange(settings, request, retry, slot, streaming=streaming))
     finally:

@@ -69,22 +69,24 @@ def connection_error(retry: Retry, failure: TransportFailure) -> APIConnectionEr
     return error
 
 
-def no_slot(retry: Retry, rate: float, pace: float) -> APITimeoutError:
-    """The error for a call that gets no slot of its client's own rate limit in time.
+def no_slot(retry: Retry, rate: float, pace: float, label: str | None = None) -> APITimeoutError:
+    """The error for a call that gets no slot of its rate limit in time.
 
     Args:
         retry: The attempts of the call.
         rate: The limit, in requests per second.
         pace: The requests per second that are allowed now. They are fewer after 429s.
+        label: What the limit is called. Default: this client's own.
     """
+    label = label or f"this client's limit of {rate:g} requests per second"
     slowed = "" if pace >= rate else f", slowed down to {pace:.2g} after 429s,"
     return _unsent(
         retry,
-        f"not sent, because this client's limit of {rate:g} requests per second{slowed} has no free slot before the "
-        "deadline",
+        f"not sent, because {label}{slowed} has no free slot before the deadline",
         "Raise timeout=, or rate_limit= if your plan allows more requests per second."
         if pace >= rate
-        else "Do other processes share this key? Give each its share in rate_limit=; or raise timeout=.",
+        else "Do other processes share this key? Give each its share in rate_limit=, or all of them one "
+        "SharedRateLimit; or raise timeout=.",
     )
 
 

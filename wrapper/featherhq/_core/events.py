@@ -147,6 +147,26 @@ class MessagesDropped(NamedTuple):
     limit: int
 
 
+class SharedLimitLost(NamedTuple):
+    """The store of a shared rate limit does not answer. This process sends its share until the store is back.
+
+    Attributes:
+        name: The name of the limit. It has the same meaning in the next event.
+        problem: What failed, in a few words.
+        rate: The requests per second that this process may send meanwhile.
+    """
+
+    name: str
+    problem: str
+    rate: float
+
+
+class SharedLimitBack(NamedTuple):
+    """The store of a shared rate limit answers again."""
+
+    name: str
+
+
 Event = (
     AttemptEnded
     | RetryPlanned
@@ -161,6 +181,8 @@ Event = (
     | CursorRefused
     | OthersLeftOut
     | MessagesDropped
+    | SharedLimitLost
+    | SharedLimitBack
 )
 
 Listener = Callable[[Event], None]

@@ -29,6 +29,8 @@ _AGREEMENT: Final = 0.9
 _CLOCKS_APART: Final = 3.0
 # If so many pairs show an order, it is assumed for all lists of this server.
 _MANY: Final = 8
+# So many messages show their order also if their times differ by less than clocks may differ.
+_ENOUGH: Final = 16
 # Seconds. Rows may be a little out of order, also across two pages. A message that is so much older than the newest one
 # so far has its final place: no later page brings an older message.
 _SETTLED: Final = 10.0
@@ -152,14 +154,18 @@ def _in_time(ordered: list[Message]) -> list[Message]:
 
 
 class History:
-    """The messages of a thread, oldest first, from a list in either order.
+    """The messages of a thread, from a list in either order.
+
+    Args:
+        newest_first: Whether to give the newest message first, and not the oldest.
 
     Attributes:
         next_cursor: The cursor of the page to request next. `None` before the first page and after the last page.
         is_over: Whether there are no more pages.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, newest_first: bool = False) -> None:
+        self._newest_first = newest_first
         self.next_cursor: str | None = None
         self.is_over = False
         self._pages = Pages()
@@ -183,8 +189,8 @@ class History:
 
         Returns:
             The messages whose place in the history is final. Before the last page, there are none until the list is
-            known to be oldest first. Then there are all except the newest ones: the next page may bring messages that
-            belong before those.
+            known to run in the wanted direction. If that is oldest first, the newest ones are held back: the next page
+            may bring messages that belong before those.
 
         Raises:
             EndlessListError: as in `Pages.follow`.
@@ -201,7 +207,9 @@ class History:
         self.next_cursor, self.is_over = self._pages.cursor if goes_on else None, not goes_on
         if self.is_over:
             ready, self._held = oldest_first(self._held, self._order), []
-            return ready
+            return ready[::-1] if self._newest_first else ready
+        if self._newest_first:
+            return self._newest()
         if self._order != OLDEST_FIRST:
             return []
         ordered = _in_time(self._held)
@@ -209,6 +217,16 @@ class History:
         ready = list(takewhile(lambda message: not _may_be_overtaken(message, newest), ordered))
         self._held = ordered[len(ready) :]
         return ready
+
+    def _newest(self) -> list[Message]:
+        """The messages so far, newest first. None if the list is not known to run that way."""
+        if len(self._held) >= _ENOUGH:
+            # The caller wants a few messages, so their times count also if they differ by little.
+            self._order = self._order or order_of(self._held, apart=0.0)
+        if self._order != NEWEST_FIRST:
+            return []
+        ready, self._held = oldest_first(self._held, NEWEST_FIRST), []
+        return ready[::-1]
 
 
 def _may_be_overtaken(message: Message, newest: datetime | None) -> bool:

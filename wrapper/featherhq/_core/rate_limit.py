@@ -21,7 +21,7 @@ from featherhq._core.exchange import Exchange
 from featherhq._core.slots import Priority, Slot, Urgency
 
 # Seconds: slightly more than a server's second, because clocks differ.
-_WINDOW: Final = 1.002
+WINDOW: Final = 1.002
 # If a window has no more than so many slots, none of them is kept free.
 _FEW: Final = 3
 # The weight of each new response in the average time of a round trip.
@@ -33,14 +33,14 @@ _ONE_GROUP: Final = 1.0
 _FASTER: Final = 1 / 20
 _SLOWEST: Final = 1 / 50
 # Seconds for which one `Retry-After` may stop all requests. Then one request is tried, in case the value was wrong.
-_LONGEST_HOLD: Final = 10.0
+LONGEST_HOLD: Final = 10.0
 # Seconds. A request that is not the first in the queue is woken later. After this time it asks again in any case.
 _LONGEST_WAIT: Final = 60.0
 # Seconds. A check takes only spare slots. After this time it queues with the reopenings, in case no slot is ever spare.
 _LONGEST_SPARE_WAIT: Final = 30.0
 # Requests for which nobody waits are spread evenly. If the window has more than a few slots, they leave one free. So a
 # request for which somebody waits soon gets a slot.
-_SPREAD: Final = frozenset({Priority.REOPEN, Priority.CHECK, Priority.RENEW})
+SPREAD: Final = frozenset({Priority.REOPEN, Priority.CHECK, Priority.RENEW})
 
 
 class RateLimit:
@@ -53,7 +53,9 @@ class RateLimit:
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self._capacity = max(1, math.floor(rate))
-        self._window = _WINDOW * max(1.0, 1 / rate)
+        # How many requests may be sent at the same moment.
+        self._at_once = self._capacity
+        self._window = WINDOW * max(1.0, 1 / rate)
         self._queues: dict[Priority, OrderedDict[Slot, None]] = {priority: OrderedDict() for priority in Priority}
         self._taken: deque[Slot] = deque()
         self._spread_from = self._hold_until = self._asked_at = float("-inf")
@@ -72,6 +74,11 @@ class RateLimit:
         for slot in self._taken:
             # What the parent's requests do is not seen here.
             slot.exchange = Exchange()
+
+    @property
+    def label(self) -> str | None:
+        """What it is called in an error, if it is not a client's own."""
+        return None
 
     def slot(self, urgency: Urgency, *, again: bool = False) -> Slot:
         """A new slot, which is not in the queue yet."""
@@ -93,7 +100,7 @@ class RateLimit:
             if now >= self._refused_at + _ONE_GROUP:
                 self._pace, self._refused_at = max(self.pace(now) * _SLOWER, self.rate * _SLOWEST), now
             if retry_after:
-                self._hold_until = max(self._hold_until, now + min(retry_after, _LONGEST_HOLD))
+                self._hold_until = max(self._hold_until, now + min(retry_after, LONGEST_HOLD))
 
     # Called by slots.
 
@@ -142,7 +149,10 @@ class RateLimit:
                     # A check that has waited long may have become the first, but nothing has woken it.
                     first.wake()
                 return min(until - now, _LONGEST_WAIT)
-            wait = self._opens_at(slot.priority, now) - now
+            wait = self._wait(slot, now, until)
+            if wait == math.inf:
+                self.leave(slot)
+                return False
             if wait > 0:
                 return min(wait, until - now)
             self._take(slot, now)
@@ -200,14 +210,21 @@ class RateLimit:
         if first is not None:
             first.wake()
 
+    def _wait(self, slot: Slot, now: float, until: float) -> float:  # noqa: ARG002 - other limits need `until`
+        """Seconds after which the first slot may be taken, or must ask again; `inf` if it cannot come in time."""
+        return self._opens_at(slot.priority, now) - now
+
     def _opens_at(self, priority: Priority, now: float) -> float:
         """When the first slot of a class can be taken."""
         slowed = self.pace(now) < self.rate
         opens = max(now, self._hold_until)
-        if slowed or priority in _SPREAD:
+        if slowed or priority in SPREAD:
             opens = max(opens, self._spread_from)
-        kept_free = 1 if priority in _SPREAD and self._capacity > _FEW else 0
-        return max(opens, self._frees_at(0, now, kept_free))
+        return max(opens, self._frees_at(0, now, self._kept_free(priority)))
+
+    def _kept_free(self, priority: Priority) -> int:
+        """How many slots a request of this class leaves free."""
+        return 1 if priority in SPREAD and self._at_once > _FEW else 0
 
     def _frees_at(self, place: int, now: float, kept_free: int = 0) -> float:
         """The earliest time at which the window has room for a slot, if `place` slots go before it.
@@ -243,6 +260,6 @@ class RateLimit:
         before = sum(len(queue) for priority, queue in self._queues.items() if priority < slot.priority)
         before += 0 if slot.again else len(self._queues[slot.priority]) - 1
         opens = self._opens_at(slot.priority, now)
-        if slot.priority in _SPREAD or self.pace(now) < self.rate:
+        if slot.priority in SPREAD or self.pace(now) < self.rate:
             return opens + before / self.pace(now)
         return max(opens, self._frees_at(before, now))

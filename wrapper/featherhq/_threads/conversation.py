@@ -1,36 +1,29 @@
-"""A conversation, as flows: open it, send, ask, take messages, close it.
-
-The stream and the scans of the list run in the background and post into the mailbox. So the conversation hears from
-each of them while it waits for another.
-"""
+"""A conversation, as flows: open it, send, ask, take messages, close it."""
 
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from featherhq import _forks, _validation
+from attrs import evolve
+
+from featherhq import _validation
 from featherhq._core.attempts import noting
-from featherhq._core.effects import Closed, Post, Receive
+from featherhq._core.effects import Closed, Post
 from featherhq._core.events import EarlierUnanswered
-from featherhq._core.responses import Response
 from featherhq._core.retry import Outcome, Stop
-from featherhq._threads.flows import Listing
-from featherhq._threads.intake import Intake
+from featherhq._threads.bookmark import After
+from featherhq._threads.open_conversation import HINTS, OpenConversation, accepted_note
+from featherhq._threads.resumed import ResumedMessages
 from featherhq._threads.send import send
-from featherhq._threads.state import ConversationState
-from featherhq.errors import AuthenticationError, ReplyTimeoutError, UsageError
+from featherhq.errors import ReplyTimeoutError, UsageError
+from featherhq.models import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from featherhq._core.effects import Flow
     from featherhq._core.retry import Deadline
     from featherhq._settings import Settings
     from featherhq._threads.own import Own
-    from featherhq._threads.send import Sent
     from featherhq.models import Message, SentMessage
 
 # `ask` waits for this part of its time for a stream. Then it sends the message without one.
@@ -38,57 +31,38 @@ _STREAM_SHARE: Final = 1 / 3
 # Seconds, and a part of the time that is left: the list is read so long before an `ask` ends, to be sure.
 _LAST_SCAN: Final = 1.0
 _LAST_SCAN_PART: Final = 1 / 4
-# Seconds. Notices are taken in for so long at a time, and for so much longer than the caller waits.
-_CATCHING_UP: Final = 0.25
-_LAST_MOMENT: Final = 0.1
 
 # After these, an iteration ends without an error.
 _ENDS: Final = frozenset({"conversation", "client"})
-_HINTS: Final = {
-    "conversation": "Use it within its `with` block: with thread.conversation() as chat: …",
-    "client": "End its conversations before you close it.",
-    "thread": "Make a new thread to go on. thread.messages() has all messages of this one.",
-    "process": "Open a conversation in each process.",
-}
 
 
-class ConversationFlow:
+class ConversationFlow(OpenConversation):
     """One conversation in a thread: `open` it, then send, ask and take messages, then `close` it.
 
     Args:
         settings: The client's.
         thread_id: The id of the thread.
+        after: Where it goes on: a bookmark, a message's id, a `Message` or a `SentMessage`. `None`: it begins with new
+            messages.
+        timeout: Seconds that the opening may take; `None` for the client's timeout.
+
+    Raises:
+        InvalidArgumentError: an argument is invalid.
     """
 
-    def __init__(self, settings: Settings, thread_id: str) -> None:
-        self._settings = settings
-        self._listing = Listing(thread_id)
-        ledger = settings.ledger
-        self._state = ConversationState(
-            thread_id,
-            settings.experience,
-            settings.random,
-            ledger.server_time,
-            ledger.known(thread_id),
-            settings.clock(),
-            settings.wall_clock(),
-            settings.listen,
-        )
-        self._intake = Intake(settings, self._listing, self._state)
-        self._opened = False
-        self._reading = Lock()
-        _forks.renew(self)
-
-    def forked(self) -> None:
-        """As `Forkable.forked`: the conversation goes on in the parent."""
-        self._reading, self._intake.closed = Lock(), Closed("process")
+    def __init__(self, settings: Settings, thread_id: str, after: object = None, timeout: float | None = None) -> None:
+        place = after if after is None or isinstance(after, After) else After.read(thread_id, after)
+        super().__init__(settings, thread_id, place)
+        self._seconds = settings.timeout if timeout is None else _validation.seconds("timeout", timeout)
+        self._may_wait = timeout is not None or settings.experience.heads_come
 
     def open(self) -> Flow[None]:
-        """Open the stream, so that no message is missed from now on.
+        """Open the stream, so that no message is missed from now on, and read the list from where it goes on.
 
         Raises:
             UsageError: the conversation was open before.
-            FeatherError: the server cannot be reached, or the key is refused.
+            InvalidArgumentError: the message to go on from is not in this thread.
+            FeatherError: the server cannot be reached, or the key is refused, or the list cannot be read.
         """
         if self._opened:
             raise UsageError("this conversation was open before", hint="Make a new one for each `with` block.")
@@ -96,23 +70,27 @@ class ConversationFlow:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries
         with self._alone():
-            yield from self._have_stream(self._opens_by())
+            # As long as a call may take, unless servers hold back the head of a stream.
+            now, patience = self._settings.clock(), self._settings.experience.patience
+            yield from self._have_stream(now + (self._seconds if self._may_wait else min(self._seconds, patience)))
             opening = self._intake.opening
             if isinstance(opening, Stop) and opening.outcome is Outcome.NEVER_SENT:
                 raise opening.error
             if not self._state.is_open:
                 self._state.begin_without_stream(self._settings.clock())
-
-    def _opens_by(self) -> float:
-        """How long a `with` block waits for its stream: as long as a call, unless servers hold back the head."""
-        settings = self._settings
-        waits = settings.timeout if settings.experience.heads_come else settings.experience.patience
-        return settings.clock() + waits
+            yield from self._resume(now + self._seconds, self._seconds)
 
     def close(self) -> Closed:
         """From now on, whoever waits learns that there are no more messages. Returns what closes the mailbox."""
         self._intake.closed = self._intake.closed or Closed()
         return self._intake.closed
+
+    def bookmark(self) -> str:
+        """Where another conversation can go on after all messages that this one has handed out."""
+        messages = self._state.messages
+        if messages.is_resuming and self._after is not None:
+            return self._after.text(self._listing.thread_id)
+        return messages.after(self._settings.clock()).text(self._listing.thread_id)
 
     def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
         """As `send`. Any thread may call it."""
@@ -129,13 +107,52 @@ class ConversationFlow:
             FeatherError: as in `send`.
         """
         self._check_open()
-        with self._alone():
-            return (yield from self._ask(text, deadline))
+        return (yield from self.ask_once(text, deadline))
 
     def ask_once(self, text: object, deadline: Deadline) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._ask(text, deadline))
+            return (yield from self._turn(text, deadline, None)).replies[0]
+
+    def turn(self, text: object, quiet: object, deadline: Deadline) -> Flow[Turn]:
+        """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
+
+        Raises:
+            InvalidArgumentError: an argument is invalid.
+            ReplyTimeoutError: the message was accepted, and no reply came in time.
+            FeatherError: as in `send`.
+        """
+        self._check_open()
+        return (yield from self.turn_once(text, quiet, deadline))
+
+    def turn_once(self, text: object, quiet: object, deadline: Deadline) -> Flow[Turn]:
+        """As `turn`, for a conversation that is opened for this one turn."""
+        seconds = _validation.seconds("quiet", quiet)
+        with self._alone():
+            return (yield from self._turn(text, deadline, seconds))
+
+    def await_reply(self, deadline: Deadline) -> Flow[Message]:
+        """The reply to the message that the conversation goes on from. It is opened for this.
+
+        Raises:
+            InvalidArgumentError: the message is not in this thread.
+            ReplyTimeoutError: no reply came in time.
+            FeatherError: the list cannot be read.
+        """
+        settings, messages = self._settings, self._state.messages
+        assert isinstance(messages, ResumedMessages)  # noqa: S101 - it was made for this
+        with self._alone():
+            own, now = messages.expect_reply(settings.clock()), settings.clock()
+            yield from self._have_stream(now + self._stream_patience(deadline, now))
+            yield from self._resume(deadline.at, deadline.seconds)
+            self._state.ask(settings.clock())
+            try:
+                found = yield from self._replies(own, deadline, None)
+            finally:
+                self._state.asked()
+        if found:
+            return found[0]
+        raise self._no_reply(own, f"no reply to message {own.id} came", deadline, in_doubt=False)
 
     def patience(self, timeout: object) -> float | None:
         """How long `next` waits, from the caller's argument.
@@ -170,7 +187,8 @@ class ConversationFlow:
                     return None
                 yield from self._wait(until)
 
-    def _ask(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def _turn(self, text: object, deadline: Deadline, quiet: float | None) -> Flow[Turn]:
+        """Send a message and take the replies: the first one, or all until the agent has been quiet for so long."""
         settings, state = self._settings, self._state
         _validation.text("text", text)
         yield from self._catch_up(deadline.at)
@@ -180,136 +198,80 @@ class ConversationFlow:
         state.ask(settings.clock())
         try:
             now = settings.clock()
-            yield from self._have_stream(
-                now + min(deadline.remaining(now) * _STREAM_SHARE, settings.experience.patience)
-            )
+            yield from self._have_stream(now + self._stream_patience(deadline, now))
             self._check_waiting(None)
             sent = yield from send(settings, self._listing.thread_id, text, deadline)
-            own = state.accepted(sent.accepted, settings.clock())
-            with noting(lambda: _accepted(own)):
-                return (yield from self._reply(sent, own, deadline, earlier))
+            own = state.accepted(sent.accepted, settings.clock(), expects_more=quiet is not None)
+            with noting(lambda: accepted_note(own)):
+                replies = yield from self._replies(own, deadline, quiet)
         finally:
             state.asked()
+        if not replies:
+            what = f"message {own.id} was accepted, but no reply came"
+            raise self._no_reply(own, what, deadline, in_doubt=earlier > 0)
+        return Turn(sent.receipt, tuple(replies), in_doubt=earlier > 0)
 
-    def _reply(self, sent: Sent, own: Own, deadline: Deadline, earlier: int) -> Flow[Message]:
+    def _replies(self, own: Own, deadline: Deadline, quiet: float | None) -> Flow[list[Message]]:
+        """Take the replies to a message, once there are enough or the time is up. They stay if the call is given up."""
         settings, state = self._settings, self._state
         left = deadline.remaining(settings.clock())
-        state.scans.want_by(deadline.at - min(_LAST_SCAN, left * _LAST_SCAN_PART))
+        last_scan = deadline.at - min(_LAST_SCAN, left * _LAST_SCAN_PART)
         while True:
             yield from self._catch_up(deadline.at)
             now = settings.clock()
             last = now >= deadline.at
-            reply = state.take_reply(own, now, last=last)
-            if reply is not None:
-                return reply
+            heard = state.replies(own, now, last=last)
+            quiet_at = -math.inf if quiet is None else max((one.at for one in heard), default=now) + quiet
+            is_over = last or self._intake.closed is not None or self._intake.trouble is not None
+            if heard and (is_over or (now >= quiet_at and (quiet is None or state.scans.has_seen(quiet_at)))):
+                own.answered, own.expects_more = True, False
+                return [state.messages.inbox.take_one(one) for one in (heard[:1] if quiet is None else heard)]
             self._check_waiting(own)
             if last or self._intake.trouble is not None:
-                break
-            yield from self._wait(deadline.at)
-        receipt = sent.receipt
+                own.expects_more = False
+                return []
+            state.scans.want_by(quiet_at if heard and not state.is_open else last_scan)
+            yield from self._wait(min(deadline.at, quiet_at) if heard and quiet_at > now else deadline.at)
+
+    def _no_reply(self, own: Own, what: str, deadline: Deadline, *, in_doubt: bool) -> ReplyTimeoutError:
+        """The error for a message without a reply in time."""
+        thread_id = self._listing.thread_id
         hint = "Do not send it again. The reply may still come: thread.messages() will show it; or raise timeout=."
-        if earlier:
+        if in_doubt:
             hint += " An earlier message of this conversation was unanswered too, so the next reply may be to that one."
         trouble, self._intake.trouble = self._intake.trouble, None
-        raise ReplyTimeoutError(
-            f"thread {receipt.thread_id}: message {receipt.message_id} was accepted, but no reply came within "
-            f"{deadline.seconds:g} s",
-            thread_id=receipt.thread_id,
-            message_id=receipt.message_id,
+        error = ReplyTimeoutError(
+            f"thread {thread_id}: {what} within {deadline.seconds:g} s",
+            thread_id=thread_id,
+            message_id=own.id,
             hint=hint,
-        ) from trouble
+        )
+        error.__cause__ = trouble
+        return error
 
-    def _have_stream(self, until: float) -> Flow[None]:
-        """Wait until there is a stream, or until it is clear that there is none now."""
-        settings, state, intake = self._settings, self._state, self._intake
-        intake.opening = None
-        yield from intake.start()
-        while state.is_opening and intake.opening is None and intake.closed is None:
-            if settings.clock() >= until:
-                settings.experience.head_came(in_time=False)
-                return
-            yield from self._receive(until)
-            yield from intake.start()
-        opening = intake.opening
-        if isinstance(opening, Stop) and isinstance(opening.error, AuthenticationError):
-            intake.trouble = None
-            raise opening.error
-        if isinstance(opening, Response):
-            settings.experience.head_came(in_time=True)
-
-    # The mailbox.
-
-    def _catch_up(self, until: float = math.inf) -> Flow[None]:
-        """Take in what is in the mailbox, but only for a moment: a stream may go on to fill it.
-
-        Args:
-            until: When the caller must have an answer.
-        """
-        began = self._settings.clock()
-        ends = began + min(_CATCHING_UP, max(0.0, until - began) + _LAST_MOMENT)
-        while self._settings.clock() < ends:
-            notice = yield from Receive(0)
-            if notice is None:
-                return
-            self._intake.take_in(notice)
-            if isinstance(notice, Closed) or (self._state.messages.inbox.is_full and not self._state.is_asking):
-                return
-
-    def _wait(self, until: float) -> Flow[None]:
-        """Start what must be started, and wait until something happens or more must be started."""
-        yield from self._intake.start()
-        yield from self._receive(min(until, self._state.due(self._settings.clock())))
-
-    def _receive(self, until: float) -> Flow[None]:
-        notice = yield from Receive(max(0.0, until - self._settings.clock()))
-        self._state.streams.listened(self._settings.clock())
-        if notice is not None:
-            self._intake.take_in(notice)
-
-    # Who may do what.
+    def _stream_patience(self, deadline: Deadline, now: float) -> float:
+        """Seconds that a call waits for a stream before it goes on without one."""
+        return min(deadline.remaining(now) * _STREAM_SHARE, self._settings.experience.patience)
 
     def _check_opened(self) -> None:
         if not self._opened:
-            raise UsageError("this conversation is not open", hint=_HINTS["conversation"])
+            raise UsageError("this conversation is not open", hint=HINTS["conversation"])
 
     def _check_open(self) -> None:
         self._check_opened()
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
 
-    def _not_open(self, closed: Closed, when: str = "") -> UsageError:
-        thread_id = self._listing.thread_id
-        what = {
-            "client": "this client was closed",
-            "thread": f"thread {thread_id} was closed by this program",
-            "process": "this conversation belongs to another process: it was open when this process was forked",
-        }
-        return UsageError(what.get(closed.what, "this conversation was closed") + when, hint=_HINTS[closed.what])
 
-    def _check_waiting(self, own: Own | None) -> None:
-        """Raise if the conversation was closed while somebody waits for a reply."""
-        if self._intake.closed is None:
-            return
-        error = self._not_open(self._intake.closed, " during ask()")
-        if own is not None:
-            error.__notes__ = [_accepted(own)]
-        error.delivered = own is not None
-        raise error
+def reply_to(settings: Settings, thread_id: str, message_id: object, deadline: Deadline) -> Flow[Message]:
+    """The reply to a message that was sent before, also by another process.
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Only one at a time: each message is returned once, so two waiting callers could not rely on it."""
-        reading = self._reading
-        if not reading.acquire(blocking=False):
-            raise UsageError(
-                "this conversation is being read elsewhere",
-                hint="Read it in one thread or task. Any thread or task may call send().",
-            )
-        try:
-            yield
-        finally:
-            reading.release()
-
-
-def _accepted(own: Own) -> str:
-    return f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
+    Args:
+        settings: The client's.
+        thread_id: The id of the thread.
+        message_id: The message's id, or its `SentMessage` or `Message`.
+        deadline: When the reply must be there.
+    """
+    after = After.of_message(thread_id, message_id, "message_id", "the id of a message, a SentMessage or a Message")
+    # The message may be the last one, which a long list does not show without being read as a whole.
+    return ConversationFlow(settings, thread_id, evolve(after, is_proven=True)).await_reply(deadline)

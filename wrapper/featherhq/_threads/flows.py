@@ -16,7 +16,6 @@ from featherhq._core.attempts import attempts, call
 from featherhq._core.bodies import SHOWN
 from featherhq._core.effects import Announce, Closed
 from featherhq._core.events import OthersLeftOut
-from featherhq._core.pagination import EndlessListError
 from featherhq._core.retry import POLICY, Deadline, Retry, Stop
 from featherhq.errors import AuthenticationError, ConfigurationError, NotFoundError, PermissionDeniedError, UsageError
 from featherhq.models import Message, is_of, read_id, read_message
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from featherhq_api.models import Thread as ThreadDetails
 
     from featherhq._core.effects import Flow
-    from featherhq._core.pagination import History
     from featherhq._core.responses import Response
     from featherhq._core.slots import Urgency
     from featherhq._settings import Settings
@@ -88,7 +86,7 @@ class Listing:
 
 
 def create_thread(
-    settings: Settings, agent_id: object, metadata: object, variables: object
+    settings: Settings, agent_id: object, metadata: object, variables: object, timeout: float | None = None
 ) -> Flow[tuple[str, ThreadDetails]]:
     """Make a web chat thread. Returns its id, and its details."""
     from featherhq_api.api.threads import create_thread as api
@@ -99,7 +97,7 @@ def create_thread(
         **_maps(metadata, variables),
     }
     request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
-    response = yield from call(settings, request, settings.deadline(None))
+    response = yield from call(settings, request, settings.deadline(timeout))
     details = _thread(response)
     thread_id = read_id(details.id)
     if thread_id is None or not thread_id.strip("."):
@@ -107,30 +105,35 @@ def create_thread(
     return thread_id, details
 
 
-def get_thread(settings: Settings, thread_id: str) -> Flow[ThreadDetails]:
+def get_thread(settings: Settings, thread_id: str, timeout: float | None = None) -> Flow[ThreadDetails]:
     """The details of a thread."""
     from featherhq_api.api.threads import get_thread as api
 
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)))  # noqa: SLF001
+    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)), timeout)  # noqa: SLF001
 
 
-def update_thread(settings: Settings, thread_id: str, metadata: object, variables: object) -> Flow[ThreadDetails]:
+def update_thread(
+    settings: Settings, thread_id: str, metadata: object, variables: object, timeout: float | None = None
+) -> Flow[ThreadDetails]:
     """Merge metadata and variables into a thread."""
     from featherhq_api.api.threads import update_thread as api
     from featherhq_api.models import UpdateThreadBody
 
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body), timeout)  # noqa: SLF001
 
 
-def close_thread(settings: Settings, thread_id: str, reason: object) -> Flow[ThreadDetails]:
+def close_thread(
+    settings: Settings, thread_id: str, reason: object, timeout: float | None = None
+) -> Flow[ThreadDetails]:
     """Close a thread, and end the conversations that this client has in it."""
     from featherhq_api.api.threads import close_thread as api
     from featherhq_api.models import CloseThreadBody
 
     checked = _validation.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
-    details = yield from _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body))  # noqa: SLF001
+    request = api._get_kwargs(in_path(thread_id), body=body)  # noqa: SLF001
+    details = yield from _details(settings, thread_id, request, timeout)
     yield from Announce(thread_id, Closed("thread"))
     return details
 
@@ -144,30 +147,6 @@ def list_messages(
         ResponseDecodeError: a message has no id or no text, or there is no list.
     """
     return _page(settings, (yield from call(settings, _list_request(listing, cursor), deadline, urgency)), listing)
-
-
-def next_messages(settings: Settings, listing: Listing, history: History) -> Flow[list[Message]]:
-    """The next messages of a whole history, from as many pages as needed. Returns none if the history is over.
-
-    Each page has the client's timeout. Pages that bring nothing new share one timeout.
-
-    Raises:
-        ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
-    """
-    ready: list[Message] = []
-    deadline = settings.deadline(None)
-    while not ready and not history.is_over:
-        page = yield from list_messages(settings, listing, history.next_cursor, deadline)
-        held = history.count
-        try:
-            ready = history.add(page.messages, page.next_cursor)
-        except EndlessListError as error:
-            problem = str(error)
-        else:
-            deadline = settings.deadline(None) if history.count > held else deadline
-            continue
-        raise page.response.not_as_promised(problem)
-    return ready
 
 
 def scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
@@ -253,8 +232,10 @@ def _maps(metadata: object, variables: object) -> dict[str, Any]:
     return {name: value for name, value in checked.items() if value is not None}
 
 
-def _details(settings: Settings, thread_id: str, request: dict[str, Any]) -> Flow[ThreadDetails]:
-    response = yield from call(settings, request, settings.deadline(None))
+def _details(
+    settings: Settings, thread_id: str, request: dict[str, Any], timeout: float | None = None
+) -> Flow[ThreadDetails]:
+    response = yield from call(settings, request, settings.deadline(timeout))
     details = _thread(response)
     theirs = details.id
     if isinstance(theirs, str) and theirs.lower() != thread_id.lower():

@@ -204,6 +204,17 @@ class HistoryScan:
         return self.order or order_of(listed, self._ranks, apart=0.0) or self._order_by_places(listed)
 
     @property
+    def is_order_known(self) -> bool:
+        """Whether `way` is more than a guess."""
+        return self.order != UNKNOWN or order_of(list(self._listed.values()), self._ranks, apart=0.0) != UNKNOWN
+
+    @property
+    def rows(self) -> list[Message]:
+        """All messages that were listed, in the order of the list, turned round if the list is newest first."""
+        listed = list(self._listed.values())
+        return listed if self.way == OLDEST_FIRST else listed[::-1]
+
+    @property
     def listed(self) -> list[Message]:
         """All messages that were listed, oldest first."""
         listed = list(self._listed.values())

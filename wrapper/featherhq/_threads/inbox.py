@@ -11,7 +11,7 @@ from featherhq._core.events import MessagesDropped
 from featherhq._core.pagination import OLDEST_FIRST, oldest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from featherhq._core.events import Listener
@@ -49,11 +49,16 @@ class Inbox:
     Args:
         experience: What is known about the server.
         listen: Hears of events.
+        took: Hears of each message that the caller takes, or that is dropped: its id, and when it came.
     """
 
-    def __init__(self, experience: Experience, listen: Listener) -> None:
+    def __init__(
+        self, experience: Experience, listen: Listener, took: Callable[[str, float], None] = lambda _id, _at: None
+    ) -> None:
         self._experience = experience
         self._listen = listen
+        self._took = took
+        self._most = _MOST_UNREAD
         self._waiting: deque[Heard] = deque()
         self._overflowed = False
         # For each id, the time of its first message and a hash of its text.
@@ -92,33 +97,51 @@ class Inbox:
 
     def take(self) -> Message | None:
         """Take the next message."""
-        return _with_server_id(self._waiting.popleft()) if self._waiting else None
+        return self.take_one(self._waiting[0]) if self._waiting else None
 
-    def take_reply(self, own: Own, now: float, *, last: bool = False) -> Message | None:
-        """Take the first message that was made after one of ours.
+    def replies(self, own: Own, now: float, *, last: bool = False) -> list[Heard]:
+        """The messages that were made after one of ours: first those for which this is certain.
 
         Args:
             own: Our message.
             now: The time now, in seconds of the monotonic clock.
             last: Whether the time is up, so that there is nothing more to wait for.
         """
-        for heard in self._waiting:
-            if own.id in heard.follows:
-                return self._take(heard)
-        for heard in self._waiting:
-            if own.listed and own.id in heard.may_follow and (last or now >= heard.at + self._experience.lag):
-                return self._take(heard)
-        return None
+        certain = [heard for heard in self._waiting if own.id in heard.follows]
+        return certain + [
+            heard
+            for heard in self._waiting
+            if own.listed and own.id in heard.may_follow and (last or now >= heard.at + self._experience.lag)
+        ]
+
+    def take_one(self, heard: Heard) -> Message:
+        """Take one of the messages."""
+        self._waiting.remove(heard)
+        self._took(heard.message.id, heard.at)
+        return _with_server_id(heard)
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of the messages."""
+        return {heard.message.id for heard in self._waiting}
+
+    def drop(self, ids: Collection[str]) -> None:
+        """Drop messages that are not for the caller."""
+        self._waiting = deque(heard for heard in self._waiting if heard.message.id not in ids)
+
+    def keep_all(self) -> None:
+        """From now on, drop no messages because as many wait as now."""
+        self._most = max(_MOST_UNREAD, len(self._waiting))
 
     def trim(self) -> None:
         """Drop the oldest messages if too many wait: calls of `ask` may pass over messages for ever."""
-        if len(self._waiting) <= _MOST_UNREAD:
+        if len(self._waiting) <= self._most:
             return
-        while len(self._waiting) > _MOST_UNREAD:
-            self._waiting.popleft()
+        while len(self._waiting) > self._most:
+            self.take()
         if not self._overflowed:
             self._overflowed = True
-            self._listen(MessagesDropped(_MOST_UNREAD))
+            self._listen(MessagesDropped(self._most))
 
     def put_in_order(self, listed: Sequence[Message], began: float) -> None:
         """Put the waiting messages in order: by their times, or by the list if times do not tell.
@@ -136,10 +159,6 @@ class Inbox:
         self._waiting = deque(
             by_id[message.id] for message in oldest_first([heard.message for heard in waiting], OLDEST_FIRST)
         )
-
-    def _take(self, heard: Heard) -> Message:
-        self._waiting.remove(heard)
-        return _with_server_id(heard)
 
 
 def _is_same_time(first: datetime, second: datetime) -> bool:

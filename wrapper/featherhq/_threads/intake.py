@@ -47,6 +47,7 @@ class Intake:
         closed: What was closed, if the conversation is over.
         opening: The result of the last job that tried to open a stream.
         trouble: The error that keeps the list from being read for good, until somebody is told.
+        failure: The last error of the list.
         retries: How often the next job may repeat its request to open a stream.
     """
 
@@ -54,6 +55,7 @@ class Intake:
         self.closed: Closed | None = None
         self.opening: object = None
         self.trouble: FeatherError | None = None
+        self.failure: FeatherError | None = None
         self.retries = 0
         self._settings = settings
         self._listing = listing
@@ -136,7 +138,8 @@ class Intake:
             scans.failed(now)
             if not isinstance(outcome, FeatherError):
                 raise outcome
-            if isinstance(outcome, LASTING) and not self._state.is_open:
+            self.failure = outcome
+            if isinstance(outcome, LASTING) and (self._state.messages.is_resuming or not self._state.is_open):
                 self.trouble = outcome
             else:
                 listen(ScanFailed(str(outcome)))

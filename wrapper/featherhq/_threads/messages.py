@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 from featherhq._core.pagination import OLDEST_FIRST, UNKNOWN
 from featherhq._threads.history import Anchor, HistoryScan
 from featherhq._threads.inbox import Heard, Inbox
+from featherhq._threads.lateness import Lateness
 from featherhq._threads.own import Own, made_at
+from featherhq._threads.progress import SETTLING, Progress
 from featherhq.models import INBOUND
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from featherhq._core.effects import Accepted
     from featherhq._core.events import Listener
+    from featherhq._threads.bookmark import After
     from featherhq._threads.experience import Experience
     from featherhq.models import Message
 
@@ -42,12 +45,6 @@ _OLD: Final = 600.0
 _MANY_OF_ONE_TIME: Final = 10
 # The times of live messages run behind the clock of the `Date` header by no more than this. More is a delay.
 _LONGEST_LIVE_BEHIND: Final = 10.0
-# What has been known for so long has its final place in the list, and nothing more will appear before it.
-_SETTLING: Final = 10.0
-# What the list has not shown for so long is not late, but gone.
-_GONE: Final = 30.0
-# A list is fresh if it shows what is not older than this.
-_A_MOMENT_AGO: Final = 0.5
 # After so long without an answer, a message no longer makes its conversation urgent.
 _LONGEST_OWED: Final = 60.0
 # Ids that are remembered; others that one list may add; messages of ours whose answers are awaited.
@@ -70,10 +67,15 @@ class Messages:
         now: The time now, in seconds of the monotonic clock. It has the same meaning in all methods.
         wall_time: The time now, in seconds since 1970.
         listen: Hears of events.
+        after: Where the conversation goes on, or `None` if it begins with new messages.
 
     Attributes:
         inbox: The messages that wait for the caller.
+        progress: How far the caller has come.
+        is_resuming: Whether the list was not read yet from where the conversation goes on.
     """
+
+    is_resuming = False
 
     def __init__(
         self,
@@ -83,8 +85,10 @@ class Messages:
         now: float,
         wall_time: float,
         listen: Listener,
+        after: After | None = None,
     ) -> None:
-        self.inbox = Inbox(experience, listen)
+        self.progress = Progress(experience, server_time, after, now)
+        self.inbox = Inbox(experience, listen, self.progress.took)
         self._experience = experience
         self._server_time = server_time
         # The server's time when the conversation began (until it is known, ours): what is older is not new.
@@ -93,7 +97,7 @@ class Messages:
         self._known: OrderedDict[str, float] = OrderedDict(known)
         self._others = dict(known)  # with when each was first seen
         self._settled: set[str] = set()
-        self._missing: dict[str, float] = {}
+        self._lateness = Lateness(experience)
         self._owns: dict[str, Own] = {}
         self._heard_live_at = now
         self._forgot = False
@@ -129,6 +133,12 @@ class Messages:
         self._others.pop(own.id, None)
         self._know(own.id, now)
         return own
+
+    def after(self, now: float) -> After:
+        """Where another conversation can go on."""
+        waiting = self.inbox.ids
+        known = {id_: at for id_, at in self._known.items() if id_ not in self._others and id_ not in waiting}
+        return self.progress.after(now, self._new_from, known, waits=bool(waiting))
 
     # Messages that a stream has brought.
 
@@ -220,7 +230,7 @@ class Messages:
         if both and len({message.created_at for message in listed}) == 1 and scan.way == OLDEST_FIRST:
             # Our own message stands after the others. (A wrong guess of the other way would lose messages.)
             self._order = OLDEST_FIRST
-        lags = self._note_lag(listed, scan, began)
+        lags = self._lateness.note(scan, began, self._known, self._others)
         fresh = self._read(listed, scan, began, now)
         self.inbox.put_in_order(listed, began)
         self._doubts = self._doubts + 1 if scan.found_nothing else 0
@@ -228,32 +238,16 @@ class Messages:
             self._settle(listed, scan, began)
         return fresh, lags
 
-    def _note_lag(self, listed: Sequence[Message], scan: HistoryScan, began: float) -> bool:
-        """Whether the list lacks what is known to exist. What it lacked before and shows now tells how much it lags."""
-        ids = {message.id for message in listed}
-        for id_ in ids & self._missing.keys():
-            self._experience.list_lagged(self._missing.pop(id_), began - self._known[id_])
-        lags = False
-        self._missing = {}
-        for id_, at in reversed(self._known.items()):
-            if at < began - _GONE or (scan.from_anchor and scan.begins_after(id_)):
-                break
-            if began - _A_MOMENT_AGO < at < began and id_ in ids:
-                self._experience.list_was_fresh()
-            if at < began and id_ not in ids and id_ not in self._others:
-                self._missing[id_] = began - at
-                lags = True
-        return lags
-
     def _settle(self, listed: Sequence[Message], scan: HistoryScan, began: float) -> None:
         """Settle messages that have been known for a while and were read past now. They need not be read again."""
-        by = began - _SETTLING
+        by = began - SETTLING
         for message in listed:
             made = made_at(message)
-            old = message.id in self._others and made is not None and made < self._new_from - _SETTLING
+            old = message.id in self._others and made is not None and made < self._new_from - SETTLING
             if old or self._others.get(message.id, self._known.get(message.id, math.inf)) <= by:
                 self._settled.add(message.id)
         self._settled &= self._known.keys()
+        self.progress.scanned(scan, self._settled, self.inbox.ids, began)
         self._anchor = scan.next_anchor(self._settled) or self._anchor
 
     def _read(self, listed: Sequence[Message], scan: HistoryScan, began: float, now: float) -> list[Message]:
@@ -339,7 +333,7 @@ class Messages:
         self._know(heard.message.id, heard.at)
         self.inbox.put(heard)
         for id_ in heard.follows:
-            self._owns[id_].answered = True
+            self._owns[id_].answered = not self._owns[id_].expects_more
 
     def _know(self, message_id: str, at: float) -> None:
         self._known[message_id] = at

@@ -20,6 +20,7 @@ class Own:
         made_at: The server's time then, in seconds since 1970. Once the list has shown the message: its own time.
         listed: Whether the list has shown it.
         answered: Whether a message of the agent has come that was made after it.
+        expects_more: Whether somebody waits for all that the agent says to it. Then the first does not answer it.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Own:
     made_at: float | None
     listed: bool = False
     answered: bool = False
+    expects_more: bool = False
 
     def may_precede(self, message: Message, early: float) -> bool:
         """Whether a message may be an answer to this one, by its time.

@@ -37,6 +37,8 @@ _RESUMED_FOR: Final = 20.0
 _PART: Final = 5.0
 # After a stream has opened and nobody waits, the list is read so much later.
 _A_MOMENT: Final = 0.1
+# If the caller stores bookmarks and the list must show how far it has come, there is so much time between two scans.
+_BOOKMARKS_EVERY: Final = 15.0
 # After messages and then so much silence, one scan checks whether the stream has left anything out; at most so often.
 _QUIET: Final = 30.0
 _VERIFIED_EVERY: Final = 300.0
@@ -109,7 +111,15 @@ class Scans:
     def gap_matters(self) -> bool:
         """Whether somebody waits for a message that may have come in a gap."""
         opened = self._situation.heard_from if self._regions.is_open else math.inf
-        return self._messages.is_unanswered_since(opened)
+        return self._messages.is_resuming or self._messages.is_unanswered_since(opened)
+
+    def has_seen(self, moment: float) -> bool:
+        """Whether nothing is known to be missing that came before a moment."""
+        if self._regions.scan is Scan.RUNNING:
+            return False
+        if self._regions.is_open:
+            return not (self.holds_messages and self.gap_matters)
+        return self._began_at >= moment or self._failures >= _FAILURES_WAITED_FOR
 
     # What has happened.
 
@@ -164,7 +174,7 @@ class Scans:
 
     def _regular(self, now: float) -> tuple[float, bool]:
         """When a scan is due by the state of the conversation, and whether somebody waits for it."""
-        owed = bool(self._messages.unanswered(now))
+        owed = self._messages.is_resuming or bool(self._messages.unanswered(now))
         if not self._regions.is_open:
             return self._poll_due(owed=owed), owed
         check = self._after_silence(self._first_check)
@@ -184,6 +194,8 @@ class Scans:
 
     def _verification_due(self) -> float:
         """When to check a stream that seems to work: after messages, and again and again until one has delivered."""
+        if self._messages.progress.needs_scan:
+            return self._began_at + _BOOKMARKS_EVERY
         if self._situation.active_at <= self._began_at and self._experience.delivers:
             return math.inf
         return max(self._situation.active_at + _QUIET, self._began_at + _VERIFIED_EVERY)

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from featherhq._threads.messages import Messages
+from featherhq._threads.resumed import ResumedMessages
 from featherhq._threads.scans import AskPage, Scans
 from featherhq._threads.situation import Situation
 from featherhq._threads.streams import Connect, Drop, Streams
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from featherhq._core.effects import Accepted
     from featherhq._core.events import Listener
+    from featherhq._threads.bookmark import After
     from featherhq._threads.experience import Experience
+    from featherhq._threads.inbox import Heard
     from featherhq._threads.own import Own
     from featherhq.models import Message
 
@@ -44,6 +47,7 @@ class ConversationState:
         now: The time now, in seconds of the monotonic clock. It has the same meaning in all methods.
         wall_time: The time now, in seconds since 1970. It has the same meaning in all methods.
         listen: Hears of events.
+        after: Where the conversation goes on, or `None` if it begins with new messages.
 
     Attributes:
         messages: What is known about the messages.
@@ -62,12 +66,20 @@ class ConversationState:
         now: float,
         wall_time: float,
         listen: Listener,
+        after: After | None = None,
     ) -> None:
-        self.messages = Messages(experience, server_time, known, now, wall_time, listen)
+        self.messages = (
+            Messages(experience, server_time, known, now, wall_time, listen)
+            if after is None
+            else ResumedMessages(experience, server_time, now, wall_time, listen, after)
+        )
         self._situation = Situation(now, experience, self.messages, random, listen)
         self.regions = self._situation.regions
         self.streams = Streams(thread_id, self._situation, wall_time)
         self.scans = Scans(self._situation)
+        if after is not None:
+            # The list has to show what came before now.
+            self.regions.miss(Trigger.NO_STREAM, now)
 
     # What to do, and what to return.
 
@@ -86,12 +98,14 @@ class ConversationState:
 
     def take(self, now: float) -> Message | None:
         """Take the next message for the caller, if there is one."""
+        if self.messages.is_resuming:
+            return None
         since = self.messages.inbox.waiting_since
         held = since is not None and self.scans.holds_messages and now < since + _LONGEST_HOLD
         return None if held else self.messages.inbox.take()
 
-    def take_reply(self, own: Own, now: float, *, last: bool = False) -> Message | None:
-        """Take the first message that was made after one of ours, if there is one.
+    def replies(self, own: Own, now: float, *, last: bool = False) -> list[Heard]:
+        """The messages that were made after one of ours, as far as they may be taken.
 
         Args:
             own: Our message.
@@ -99,8 +113,8 @@ class ConversationState:
             last: Whether the time is up, so that there is nothing more to wait for.
         """
         if self.scans.holds_messages and self.scans.gap_matters and not last:
-            return None
-        return self.messages.inbox.take_reply(own, now, last=last)
+            return []
+        return self.messages.inbox.replies(own, now, last=last)
 
     @property
     def is_asking(self) -> bool:
@@ -119,9 +133,16 @@ class ConversationState:
 
     # What has happened to our own messages, and who waits.
 
-    def accepted(self, accepted: Accepted, now: float) -> Own:
-        """A message of ours was accepted."""
+    def accepted(self, accepted: Accepted, now: float, *, expects_more: bool = False) -> Own:
+        """A message of ours was accepted.
+
+        Args:
+            accepted: The message.
+            now: The time now.
+            expects_more: Whether somebody waits for all that the agent says to it, and not only for the first message.
+        """
         own = self.messages.accepted(accepted, now, asking=self.is_asking)
+        own.expects_more = expects_more
         self._situation.active_at, self._situation.scans = now, 0
         if not self.is_open:
             self.streams.expect_reply(now)
@@ -140,6 +161,10 @@ class ConversationState:
 
     def asked(self) -> None:
         """Nobody waits for a reply any more."""
-        self._situation.asking = False
+        self.resume(wanted=False)
         self.scans.want_by(math.inf)
         self.messages.inbox.trim()
+
+    def resume(self, *, wanted: bool) -> None:
+        """Somebody waits for the list to be read from where the conversation goes on, or does not any more."""
+        self._situation.asking = wanted

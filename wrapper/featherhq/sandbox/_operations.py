@@ -37,6 +37,7 @@ class Operations:
             "getThread": self._get,
             "updateThread": self._update,
             "closeThread": self._close,
+            "listThreads": self._list_threads,
             "sendMessage": self._send,
         }
 
@@ -88,6 +89,10 @@ class Operations:
         if isinstance(fault, _faults.Reorder):
             random.Random(fault.seed).shuffle(page["messages"])  # noqa: S311 - not for secrets
         return {"thread": page}
+
+    def _list_threads(self, request: Request, _: Any) -> dict[str, Any]:
+        names = ("limit", "cursor", "agentId", "isActive")
+        return self._state.list_threads(*(request.query_params.get(name) for name in names))
 
     def _send(self, request: Request, body: Any) -> dict[str, Any]:
         accepted = self._state.accept(request.path_params["threadId"], body["message"])

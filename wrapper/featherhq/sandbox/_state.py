@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DEFAULT_LIMIT: Final = 50
+DEFAULT_THREADS: Final = 10
 LARGEST_LIMIT: Final = 100
 _WINDOW: Final = 3600
 _AGENT: Final = "Sandbox agent"
@@ -55,7 +56,7 @@ class State:
     Attributes:
         clock: Returns the time, in seconds since 1970.
         new_id: Returns a new UUID.
-        newest_first: Whether the newest message is listed first. The contract (`listMessages`) does not say it.
+        newest_first: Whether the newest message or thread is listed first. The contract does not say it.
         largest_page: The largest number of messages in a page.
         threads: The threads, by id.
     """
@@ -98,6 +99,32 @@ class State:
         }
         self.threads[details["id"]] = ThreadState(details)
         return details
+
+    def list_threads(
+        self, limit: str | None, cursor: str | None, agent_id: str | None, is_active: str | None
+    ) -> dict[str, Any]:
+        """A page of the threads, in the order in which they were created or in the reverse order.
+
+        The contract (`listThreads`) does not say much about it. So this is a guess, by the list of messages.
+
+        Args:
+            limit: The size of the page, as for `page`. One that is not a number means 10.
+            cursor: The id of the thread before the page. If there is no such thread, the page is empty.
+            agent_id: The id of the agent; `None` for all.
+            is_active: "true" or "false"; `None` for all. Any other value matches no thread.
+        """
+        size = _size(limit, DEFAULT_THREADS, self.largest_page)
+        listed = [thread.details for thread in self.threads.values()]
+        if self.newest_first:
+            listed.reverse()
+        if cursor is not None:
+            listed = _after(listed, cursor)
+        matching = [
+            details
+            for details in listed
+            if agent_id in (None, details["agentId"]) and is_active in (None, str(details["isActive"]).lower())
+        ]
+        return {"threads": matching[:size], "pagination": _pagination(matching, size)}
 
     def get(self, thread_id: str) -> ThreadState:
         """The thread with an id.
@@ -174,7 +201,7 @@ class State:
             UnknownThreadError: There is no such thread.
         """
         thread = self.get(thread_id)
-        size = min(max(int(limit) if limit and limit.isdecimal() else DEFAULT_LIMIT, 1), self.largest_page)
+        size = _size(limit, DEFAULT_LIMIT, self.largest_page)
         listed = thread.messages[: max(0, len(thread.messages) - hidden)]
         if self.newest_first:
             listed.reverse()
@@ -187,11 +214,10 @@ class State:
             and status in (None, message["status"])
             and message["messageBody"] != without
         ]
-        shown = matching[:size]
         return {
             **_page_head(thread.details),
-            "messages": shown,
-            "pagination": {"limit": size, "nextCursor": shown[-1]["id"] if len(matching) > size else None},
+            "messages": matching[:size],
+            "pagination": _pagination(matching, size),
         }
 
     def _add(self, thread_id: str, direction: str, status: str, text: str) -> dict[str, Any]:
@@ -255,10 +281,20 @@ def _page_head(details: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _after(messages: Iterable[dict[str, Any]], cursor: str) -> list[dict[str, Any]]:
-    """The messages after the one with the cursor's id."""
-    rest = iter(messages)
-    for message in rest:
-        if message["id"] == cursor:
+def _size(limit: str | None, default: int, largest: int) -> int:
+    """The size of a page. The contract allows any string: one that is not a number means the default."""
+    return min(max(int(limit) if limit and limit.isdecimal() else default, 1), largest)
+
+
+def _pagination(matching: list[dict[str, Any]], size: int) -> dict[str, Any]:
+    """The `pagination` of a page with the first `size` of these items."""
+    return {"limit": size, "nextCursor": matching[size - 1]["id"] if len(matching) > size else None}
+
+
+def _after(items: Iterable[dict[str, Any]], cursor: str) -> list[dict[str, Any]]:
+    """The items after the one with the cursor's id."""
+    rest = iter(items)
+    for item in rest:
+        if item["id"] == cursor:
             return list(rest)
     return []

@@ -1,0 +1,1 @@
+"""What processes share through Redis. Only this folder knows the package redis. It is imported when it is needed."""
