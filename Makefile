@@ -14,7 +14,7 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared fleet redelivery bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills fleet redelivery bench model mutants architecture
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -84,8 +84,11 @@ soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the 
 shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds to a call (five minutes)
 	@$(BIN)/python benchmarks/shared.py $(addprefix --seconds=,$(SECONDS))
 
+kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each ledger, and count the messages (eight minutes)
+	$(BIN)/python benchmarks/kills.py
+
 fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (five minutes)
-	@$(VENV)/worker/bin/python benchmarks/kill_workers.py $(addprefix --seed=,$(SEED))
+	@$(VENV)/worker/bin/python benchmarks/workers.py $(addprefix --seed=,$(SEED))
 
 redelivery: $(VENV)/.worker ## when Celery gives the task of a killed worker to another, setting by setting (two minutes)
 	@$(VENV)/worker/bin/python benchmarks/redelivery.py $(ONLY)

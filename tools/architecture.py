@@ -24,11 +24,11 @@ BOXES: Final = {
     "settings": ("_settings",),
     "limits": ("_limits",),
     "http": ("_http",),
-    "redis": ("_redis",),
+    "stores": ("_redis", "_sqlite"),
     "threads": ("_threads",),
     "logging": ("_logging",),
     "core": ("_core",),
-    "base": ("_forks", "_validation", "errors", "models"),
+    "base": ("_forks", "_validation", "errors", "ledgers", "models"),
 }
 LABELS: Final = {
     "public": "_async, _sync<br>the public classes",
@@ -36,11 +36,11 @@ LABELS: Final = {
     "settings": "_settings<br>settings of a client",
     "limits": "_limits<br>the rate limits that a client takes",
     "http": "_http<br>runners, connections, their errors",
-    "redis": "_redis<br>what processes share",
+    "stores": "_redis, _sqlite<br>what processes share",
     "threads": "_threads<br>what a thread can do, as flows",
     "logging": "_logging<br>the first listener of events",
     "core": "_core<br>effects, attempts, retry, rate limit",
-    "base": "errors, models, _validation, _forks",
+    "base": "errors, models, ledgers, _validation, _forks",
 }
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
-from fake_time import EPOCH
+from fake_time import EPOCH, at_once
 from featherhq import FeatherError
-from featherhq._core.effects import Announce, Effect, Flow, SendRequest, Sleep, TakeSlot
+from featherhq._core.effects import Announce, Consult, Effect, Flow, SendRequest, Sleep, TakeSlot
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.slots import Slot
 from featherhq._settings import Settings
@@ -36,6 +36,7 @@ class Caller:
         slots: The slots that were taken.
         now: The time now, in seconds of the monotonic clock.
         settings: The settings of the client.
+        consult: It answers for the ledger of keys. By default, the ledger answers at once.
         look: It is called with the method of each request before that is sent.
     """
 
@@ -46,6 +47,7 @@ class Caller:
         self.slots: list[Slot] = []
         self.now = NOW
         self.look: Callable[[str], None] = lambda _: None
+        self.consult: Callable[[Consult], Any] = lambda effect: effect.ask(at_once)
         given: dict[str, Any] = {
             "base_url": URL,
             "timeout": 60.0,
@@ -86,6 +88,8 @@ class Caller:
             elif isinstance(effect, TakeSlot):
                 self.slots.append(effect.slot)
                 result = True
+            elif isinstance(effect, Consult):
+                result = self.consult(effect)
             else:
                 assert isinstance(effect, Announce), effect
                 self.announced.append(effect)

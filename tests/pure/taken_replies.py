@@ -12,4 +12,4 @@ def take_reply(source: Inbox | ConversationState, own: Own, now: float, *, last:
     """Take the first message that was made after one of ours, if there is one."""
     inbox = source if isinstance(source, Inbox) else source.messages.inbox
     heard = source.replies(own, now, last=last)
-    return inbox.take_one(heard[0]) if heard else None
+    return inbox.take_one(next((one for one in heard if own.id in one.follows), heard[0])) if heard else None

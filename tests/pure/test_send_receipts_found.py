@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -71,7 +72,8 @@ def test_a_message_that_was_found_has_a_receipt() -> None:
     caller.settings.ledger.heard_time(EPOCH + NOW, NOW)
     shown = page(rows(1, direction="INBOUND", messageBody="hello", status="SENT"))
     found = sent(caller, LOST, shown)
-    assert found.receipt == SentMessage("1", THREAD, "SENT", None, reconciled=True)
+    sent_at = datetime.fromtimestamp(EPOCH + NOW, UTC)
+    assert found.receipt == SentMessage("1", THREAD, "SENT", None, reconciled=True, sent_at=sent_at)
     assert (found.accepted.message_id, found.accepted.began) == ("1", NOW)
 
 

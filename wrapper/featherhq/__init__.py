@@ -25,6 +25,7 @@ from featherhq.errors import (
     DeliveryUnknownError,
     FeatherError,
     InvalidArgumentError,
+    LedgerError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -33,16 +34,19 @@ from featherhq.errors import (
     ServerError,
     UsageError,
 )
-from featherhq.models import Message, SentMessage
+from featherhq.models import Message, SentMessage, Turn
 
 if TYPE_CHECKING:
     from featherhq._async.client import AsyncFeather
     from featherhq._async.conversation import AsyncConversation
     from featherhq._async.threads import AsyncThread, AsyncThreads
     from featherhq._limits import RateLimit, SharedRateLimit
+    from featherhq._redis.ledger import RedisLedger
+    from featherhq._sqlite import SQLiteLedger
     from featherhq._sync.client import Feather
     from featherhq._sync.conversation import Conversation
     from featherhq._sync.threads import Thread, Threads
+    from featherhq.ledgers import Ledger
 
 __all__ = [
     "APIConnectionError",
@@ -61,18 +65,23 @@ __all__ = [
     "Feather",
     "FeatherError",
     "InvalidArgumentError",
+    "Ledger",
+    "LedgerError",
     "Message",
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimit",
     "RateLimitError",
+    "RedisLedger",
     "ReplyTimeoutError",
     "ResponseDecodeError",
+    "SQLiteLedger",
     "SentMessage",
     "ServerError",
     "SharedRateLimit",
     "Thread",
     "Threads",
+    "Turn",
     "UsageError",
     "__version__",
 ]
@@ -81,16 +90,24 @@ __all__ = [
 _log_from_environment()
 
 # Imported when they are used: most programs need only one of the two kinds.
-_MODULES: Final = {"RateLimit": "featherhq._limits", "SharedRateLimit": "featherhq._limits"} | {
-    f"{prefix}{name}": f"featherhq.{folder}.{module}"
-    for prefix, folder in (("", "_sync"), ("Async", "_async"))
-    for name, module in (
-        ("Feather", "client"),
-        ("Thread", "threads"),
-        ("Threads", "threads"),
-        ("Conversation", "conversation"),
-    )
-}
+_MODULES: Final = (
+    {"RateLimit": "featherhq._limits", "SharedRateLimit": "featherhq._limits"}
+    | {
+        f"{prefix}{name}": f"featherhq.{folder}.{module}"
+        for prefix, folder in (("", "_sync"), ("Async", "_async"))
+        for name, module in (
+            ("Feather", "client"),
+            ("Thread", "threads"),
+            ("Threads", "threads"),
+            ("Conversation", "conversation"),
+        )
+    }
+    | {
+        "SQLiteLedger": "featherhq._sqlite",
+        "RedisLedger": "featherhq._redis.ledger",
+        "Ledger": "featherhq.ledgers",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,10 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
             f"{it.problem}; " + ("it stays unknown whether the message has arrived" if it.lasting else "checking again")
         ),
     ),
+    events.LedgerFailed: (
+        logging.WARNING,
+        lambda it: f"the ledger could not note what came of a message: {it.problem}",
+    ),
     events.MessageSentAgain: (
         logging.WARNING,
         lambda it: f"{it.method} {it.url}: the message has not arrived; sending it again",

@@ -23,6 +23,7 @@ from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
 from featherhq._version import __version__
 from featherhq.errors import ConfigurationError, one_line
+from featherhq.ledgers import Ledger
 
 DEFAULT_BASE_URL: Final = "https://prod.featherhq.com"
 _API_PATH: Final = "/api/v1"
@@ -35,6 +36,8 @@ DEFAULT_RATE_LIMIT: Final = _limits.DEFAULT_RATE
 DEFAULT_PAGE_SIZE: Final = 100
 DEFAULT_QUIET: Final = 2.0
 """Seconds without a message after which an agent's turn is over."""
+# Nobody guesses or repeats a token of so many random bytes.
+_TOKEN_BYTES: Final = 16
 
 KeySource = str | Callable[[], str]
 """What `Feather(api_key=…)` takes."""
@@ -79,6 +82,8 @@ class Settings:
         random: Gives a number from 0 to 1.
         sends_key: Whether the key is sent. A few generated functions need other credentials.
         listen: Hears of each event (`_core/events.py`).
+        key_ledger: The ledger of keys, or `None` if the caller has none.
+        token: Gives a new token that no other process gives.
     """
 
     base_url: str
@@ -95,6 +100,8 @@ class Settings:
     random: Callable[[], float] = random.random
     sends_key: bool = True
     listen: Listener = log
+    key_ledger: Ledger | None = field(default=None, repr=False)
+    token: Callable[[], str] = lambda: os.urandom(_TOKEN_BYTES).hex()
 
     @classmethod
     def read(
@@ -106,6 +113,7 @@ class Settings:
         max_retries: int,
         rate_limit: object,
         headers: Mapping[str, str] | None,
+        ledger: object = None,
     ) -> Settings:
         """Settings from the arguments of a client and from the environment. The key is what `hidden` returns.
 
@@ -121,6 +129,7 @@ class Settings:
             limit=_limits.queue(rate_limit),
             headers=_validation.headers(headers),
             user_agent=_user_agent(),
+            key_ledger=cast("Ledger | None", _validation.ledger(ledger)),
         )
 
     def changed(self, **options: Any) -> Settings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, TypeGuard
 from uuid import UUID
 
@@ -21,6 +22,8 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _KEY: Final = re.compile(r"[!-~]+")
 _LARGEST_PAGE: Final = 100
+# The characters of a key of a message.
+_LONGEST_KEY: Final = 256
 KEY_HEADER: Final = "X-API-Key"
 
 
@@ -92,6 +95,43 @@ def string_map(name: str, value: object) -> dict[str, str] | None:
         _encodable(name, key)
         _encodable(f"{name}[{key!r}]", item)
     return dict(value)
+
+
+def message_key(value: object) -> str:
+    """Check the key of a message: a printable string with 1 to 256 characters.
+
+    Raises:
+        InvalidArgumentError: the value is not such a string.
+    """
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_KEY and value.isprintable():
+        return value
+    raise refusal("key", f"a printable string with 1 to {_LONGEST_KEY} characters", value)
+
+
+def moment(name: str, value: object) -> datetime:
+    """Check a time: a `datetime` with a time zone.
+
+    Raises:
+        InvalidArgumentError: the value is not such a time.
+    """
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return value
+    raise refusal(name, "a datetime with a time zone", value)
+
+
+def ledger(value: object) -> object:
+    """Check a ledger of keys: an object with its three methods, or `None`.
+
+    Raises:
+        InvalidArgumentError: the value is neither.
+    """
+    methods = ("begin", "done", "claimed")
+    if value is None or (
+        not isinstance(value, type) and all(callable(getattr(value, method, None)) for method in methods)
+    ):
+        return value
+    expected = "a ledger such as SQLiteLedger('feather.db') (an object with begin, done and claimed), or None"
+    raise refusal("ledger", expected, value)
 
 
 def choice(name: str, value: object, known: tuple[str, ...]) -> str | None:

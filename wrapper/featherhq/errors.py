@@ -4,6 +4,7 @@
     ├── ConfigurationError            the key or the URL is missing or invalid; raised before any request
     ├── UsageError                    also a RuntimeError: a thing is closed, not open, read twice…
     ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…; raised before any request
+    ├── LedgerError                   the ledger of keys cannot be read or written
     ├── APIConnectionError            no usable response came
     │   └── APITimeoutError           also a TimeoutError
     ├── APIStatusError                the status of the response is not a success
@@ -26,6 +27,7 @@ line. Errors can be pickled with all their attributes. Task queues that store er
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -108,6 +110,14 @@ class InvalidArgumentError(FeatherError, ValueError):
     """An argument does not match the contract. It is raised before any request, so nothing was sent."""
 
     delivered = False
+
+
+class LedgerError(FeatherError):
+    """The ledger of keys cannot be read or written, or did not answer in time.
+
+    It is raised before the request leaves: then `delivered` is `False`, and this call has sent nothing. A message that
+    was accepted is returned, even if it could not be recorded.
+    """
 
 
 class APIConnectionError(FeatherError):
@@ -232,6 +242,8 @@ class DeliveryUnknownError(FeatherError):
     Attributes:
         thread_id: The id of its thread.
         text: The text of the message.
+        sent_at: The server's time when the first attempt left that may have delivered it, in UTC: a lower bound, for
+            `thread.find_sent`. `None` if the server has told no time.
     """
 
     def __init__(
@@ -240,6 +252,7 @@ class DeliveryUnknownError(FeatherError):
         *,
         thread_id: str = "",
         text: str = "",
+        sent_at: datetime | None = None,
         hint: str = "",
         method: str | None = None,
         url: str | None = None,
@@ -248,6 +261,7 @@ class DeliveryUnknownError(FeatherError):
         super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
         self.thread_id = thread_id
         self.text = text
+        self.sent_at = sent_at
 
 
 class ReplyTimeoutError(FeatherError, TimeoutError):
@@ -274,58 +288,6 @@ class ReplyTimeoutError(FeatherError, TimeoutError):
         super().__init__(message, hint=hint, method=method, url=url, attempts=attempts)
         self.thread_id = thread_id
         self.message_id = message_id
-
-
-_BY_STATUS: Final[Mapping[int, type[APIStatusError]]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
-}
-
-_HINTS: Final[Mapping[int, str]] = {
-    400: "Feather's message says what it did not accept. Nothing was done.",
-    401: "Check the key: dashboard → Settings → API Keys. The key in FEATHER_API_KEY may have been revoked.",
-    403: "The key is valid but may not do this. Check its permissions and its organization.",
-    404: "Check the id, and check that it belongs to the organization of this API key.",
-    407: "A proxy on the way wants a user name and a password. Put them into HTTPS_PROXY or HTTP_PROXY.",
-    429: "Do other processes share this key? Give each its share in rate_limit=, or all of them one SharedRateLimit.",
-}
-
-
-def class_for_status(status_code: int) -> type[APIStatusError]:
-    """The class of the error for a status that is not a success."""
-    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerError
-    return _BY_STATUS.get(status_code, APIStatusError)
-
-
-def hint_for_status(
-    status_code: int, headers: Mapping[str, str], retry_after: float | None = None, via: str | None = None
-) -> str:
-    """The hint for a status that is not a success: what the caller can do.
-
-    Args:
-        status_code: The status.
-        headers: The headers of the response.
-        retry_after: Seconds that the server asks to wait, if it does.
-        via: The proxy that the response came through, if there is one.
-    """
-    hint = _hint(status_code, headers)
-    if retry_after is not None:
-        hint = f"Wait for {retry_after:g} s (`retry_after`). {hint}"
-    return hint if via is None else f"{hint} The response came through the proxy {via}."
-
-
-def _hint(status_code: int, headers: Mapping[str, str]) -> str:
-    if status_code < HTTPStatus.BAD_REQUEST:
-        moved_to = one_line(headers.get("location", "another place"))
-        return f"Redirects are not followed: the key must not go elsewhere. If {moved_to} is right, set base_url to it."
-    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Feather or a proxy before it failed. If that goes on, give `request_id` to the vendor's support."
-    return _HINTS.get(status_code, "`body` holds what the server said.")
 
 
 def phrase(status_code: int) -> str:

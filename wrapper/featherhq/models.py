@@ -53,9 +53,9 @@ class SentMessage:
         status: The status of its delivery, as Feather sent it. `None` if Feather did not send it.
         window_expires_in: `windowExpiresIn` as Feather sent it. The vendor's page does not name its unit.
         reconciled: `True` if the response was lost, and the message was found in the thread's history.
-        request_id: The id of the request for the vendor's support, or `None` if the response has none.
-        sent_at: The server's time when the first attempt left that may have delivered the message, or a little before
-            that. `None` if the server has told no time.
+        request_id: The id of the request for the vendor's support, or `None` if the response had none or was lost.
+        sent_at: The server's time when the first attempt left that may have delivered it, in UTC. It is a lower bound.
+            `None` if the server has told no time.
     """
 
     message_id: str

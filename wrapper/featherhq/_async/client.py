@@ -21,6 +21,7 @@ from featherhq._settings import (
     Unchanged,
     hidden,
 )
+from featherhq.ledgers import Ledger
 
 if TYPE_CHECKING:
     import featherhq_api
@@ -48,6 +49,7 @@ class AsyncFeather(AsyncResource):
         headers: Headers that are added to every request.
         http_client: An `httpx.AsyncClient` of your own. It is used as it is and is not closed. A synchronous call
             then keeps its deadline only as exactly as httpx's timeouts do, which start again with every byte.
+        ledger: Remembers what was sent with a `key=`: a `SQLiteLedger`, a `RedisLedger` or a `Ledger` of your own.
 
     Raises:
         ConfigurationError: there is no key, or the key or the URL is invalid.
@@ -64,6 +66,7 @@ class AsyncFeather(AsyncResource):
         rate_limit: float | RateLimit | SharedRateLimit | None = DEFAULT_RATE_LIMIT,
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         # Imported here and not above, because it imports an HTTP library. `import featherhq` stays fast without it.
         from featherhq._http.task_runner import TaskRunner
@@ -76,6 +79,7 @@ class AsyncFeather(AsyncResource):
             max_retries=max_retries,
             rate_limit=rate_limit,
             headers=headers,
+            ledger=ledger,
         )
         self._runner = TaskRunner(http_client, self._settings.base_url, repr(self))
         self._owns_runner = True

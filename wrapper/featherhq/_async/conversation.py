@@ -60,12 +60,12 @@ class AsyncConversation(AsyncResource):
         """End the conversation and its connection. Whoever iterates over it comes to the end."""
         await self._mailbox.aclose(self._flow.close())
 
-    async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+    async def send(self, text: str, *, key: str | None = None, timeout: float | None = None) -> SentMessage:
         """As `AsyncThread.send`."""
         deadline = self._settings.deadline(timeout)
-        return await self._runner.run(self._flow.send(text, deadline), self._mailbox)
+        return await self._runner.run(self._flow.send(text, deadline, key), self._mailbox)
 
-    async def ask(self, text: str, *, timeout: float | None = None) -> Message:
+    async def ask(self, text: str, *, key: str | None = None, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
@@ -73,6 +73,7 @@ class AsyncConversation(AsyncResource):
 
         Args:
             text: The message, with one character at least.
+            key: As in `AsyncThread.send`.
             timeout: Seconds for both, in all. Default: the client's own.
 
         Raises:
@@ -80,12 +81,14 @@ class AsyncConversation(AsyncResource):
             FeatherError: as in `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return await self._runner.run(self._flow.ask(text, deadline), self._mailbox)
+        return await self._runner.run(self._flow.ask(text, deadline, key), self._mailbox)
 
-    async def turn(self, text: str, *, quiet: float = DEFAULT_QUIET, timeout: float | None = None) -> Turn:
+    async def turn(
+        self, text: str, *, quiet: float = DEFAULT_QUIET, key: str | None = None, timeout: float | None = None
+    ) -> Turn:
         """As `AsyncThread.turn`. `in_doubt` says whether an earlier message of this conversation was unanswered."""
         deadline = self._settings.deadline(timeout)
-        return await self._runner.run(self._flow.turn(text, quiet, deadline), self._mailbox)
+        return await self._runner.run(self._flow.turn(text, quiet, deadline, key), self._mailbox)
 
     @property
     def bookmark(self) -> str:

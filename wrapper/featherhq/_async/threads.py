@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from featherhq._lazy import Lazy
 from featherhq._resource import Resource
 from featherhq._settings import DEFAULT_PAGE_SIZE, DEFAULT_QUIET, Settings
 from featherhq._threads import flows
+from featherhq._threads.search import find_sent
 from featherhq._threads.send import send
 from featherhq.models import Message, SentMessage, Turn
 
@@ -123,26 +125,53 @@ class AsyncThread(Resource):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
 
-    async def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+    async def send(self, text: str, *, key: str | None = None, timeout: float | None = None) -> SentMessage:
         """Send a user's message, at most once. Returns when Feather has accepted it.
 
         Args:
             text: The message, with one character at least.
+            key: Your name for this message, such as the id of an order. All calls with the same key, also in other
+                processes and after a crash, send the message once and get the same receipt. It needs
+                `AsyncFeather(ledger=…)`.
             timeout: Seconds in all. Default: the client's own.
 
         Raises:
-            InvalidArgumentError: the message is empty or is not a string. Nothing was sent.
+            InvalidArgumentError: the message is empty or is not a string, or the key was used for another message.
+                Nothing was sent.
+            UsageError: there is a key, but the client has no ledger. Nothing was sent.
+            LedgerError: the ledger failed. Nothing was sent.
             DeliveryUnknownError: the message may or may not have arrived. The note says whether the thread was read.
             FeatherError: the message has not arrived: `delivered` is `False`.
         """
         deadline = self._settings.deadline(timeout)
-        return (await self._runner.run(send(self._settings, self.id, text, deadline))).receipt
+        return (await self._runner.run(send(self._settings, self.id, text, deadline, key))).receipt
 
-    async def ask(self, text: str, *, timeout: float | None = None) -> Message:
+    async def find_sent(self, text: str, *, since: datetime, timeout: float | None = None) -> Message | None:
+        """Look for a message of the user in the thread, without sending anything.
+
+        It reads the list once, and returns the oldest message with this text. So it cannot tell two messages with equal
+        texts from each other: if somebody else has sent this text since then, you may get that message. A message that
+        has just arrived may be missing, because lists may lag. `send` with a `key` knows both.
+
+        Args:
+            text: The message. White space at its ends, or repeated in it, does not count.
+            since: The server's time, with a time zone, such as `error.sent_at` of a `DeliveryUnknownError`. Messages
+                that are older by more than two seconds are not returned.
+            timeout: Seconds in all. Default: the client's own.
+
+        Raises:
+            InvalidArgumentError: the message is empty or is not a string, or the time has no time zone.
+            FeatherError: Feather did not return the list.
+        """
+        deadline = self._settings.deadline(timeout)
+        return await self._runner.run(find_sent(self._settings, self.id, text, since, deadline))
+
+    async def ask(self, text: str, *, key: str | None = None, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
         Args:
             text: The message, with one character at least.
+            key: As in `send`.
             timeout: Seconds for both, in all. Default: the client's own.
 
         Raises:
@@ -151,10 +180,12 @@ class AsyncThread(Resource):
         """
         deadline = self._settings.deadline(timeout)
         async with self._runner.mailbox(self.id) as mailbox:
-            flow = conversation.ConversationFlow(self._settings, self.id).ask_once(text, deadline)
+            flow = conversation.ConversationFlow(self._settings, self.id).ask_once(text, deadline, key)
             return await self._runner.run(flow, mailbox)
 
-    async def turn(self, text: str, *, quiet: float = DEFAULT_QUIET, timeout: float | None = None) -> Turn:
+    async def turn(
+        self, text: str, *, quiet: float = DEFAULT_QUIET, key: str | None = None, timeout: float | None = None
+    ) -> Turn:
         """Send a user's message, and wait for all that the agent says to it.
 
         Agents may answer in several messages, and nothing tells which is the last. So this waits until the agent has
@@ -163,6 +194,7 @@ class AsyncThread(Resource):
         Args:
             text: The message, with one character at least.
             quiet: The turn is over if no message has come for so many seconds.
+            key: As in `send`.
             timeout: Seconds for all of it. If they are over after the first reply, the turn has what came until then.
                 Default: the client's own.
 
@@ -172,7 +204,7 @@ class AsyncThread(Resource):
         """
         deadline = self._settings.deadline(timeout)
         async with self._runner.mailbox(self.id) as mailbox:
-            flow = conversation.ConversationFlow(self._settings, self.id).turn_once(text, quiet, deadline)
+            flow = conversation.ConversationFlow(self._settings, self.id).turn_once(text, quiet, deadline, key)
             return await self._runner.run(flow, mailbox)
 
     async def wait_for_reply(self, message_id: str | SentMessage, *, timeout: float | None = None) -> Message:

@@ -147,6 +147,11 @@ def _exchange(
         return _unsent(call_errors.no_key(retry, settings.key.name))
     began = settings.clock()
     seconds = retry.seconds_for(began)
+    if seconds > 0 and retry.begin is not None:
+        if (stop := (yield from retry.begin(seconds))) is not None:
+            return stop, math.inf
+        # Its time runs since before it was noted. So it ends in time, even if the process was stopped meanwhile.
+        seconds -= settings.clock() - began
     if seconds <= 0:
         return _unsent(call_errors.no_time(retry))
     effect = SendRequest(_complete(settings, request, key, streaming=streaming), seconds, streaming)

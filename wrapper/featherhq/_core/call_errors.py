@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from featherhq.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
-    class_for_status,
-    hint_for_status,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
     one_line,
     phrase,
     printable,
@@ -22,6 +29,24 @@ if TYPE_CHECKING:
 
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
+_BY_STATUS: Final[Mapping[int, type[APIStatusError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: RateLimitError,
+}
+
+_HINTS: Final[Mapping[int, str]] = {
+    400: "Feather's message says what it did not accept. Nothing was done.",
+    401: "Check the key: dashboard → Settings → API Keys. The key in FEATHER_API_KEY may have been revoked.",
+    403: "The key is valid but may not do this. Check its permissions and its organization.",
+    404: "Check the id, and check that it belongs to the organization of this API key.",
+    407: "A proxy on the way wants a user name and a password. Put them into HTTPS_PROXY or HTTP_PROXY.",
+    429: "Do other processes share this key? Give each its share in rate_limit=, or all of them one SharedRateLimit.",
+}
+
 
 def status_error(retry: Retry, response: Response, retry_after: float | None) -> APIStatusError:
     """The error for a response whose status is not a success."""
@@ -31,10 +56,10 @@ def status_error(retry: Retry, response: Response, retry_after: float | None) ->
     code, message = said.get("code"), said.get("message")
     code = one_line(code) if isinstance(code, str) and code else None
     message = printable(message) if isinstance(message, str) and message else phrase(status)
-    request_id = next((one_line(headers[name]) for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+    request_id = read_request_id(headers)
     known_as = f"request id {request_id}, " if request_id else ""
     summary = " ".join(filter(None, (str(status), code)))
-    return class_for_status(status)(
+    return _class_for(status)(
         f"{retry.method} {retry.url}: {summary}: {one_line(message)} ({known_as}{_count(retry)})",
         status_code=status,
         code=code,
@@ -43,11 +68,16 @@ def status_error(retry: Retry, response: Response, retry_after: float | None) ->
         body=body,
         headers=headers,
         retry_after=retry_after,
-        hint=hint_for_status(status, headers, retry_after, response.via),
+        hint=_hint_for(status, headers, retry_after, response.via),
         method=retry.method,
         url=retry.url,
         attempts=retry.attempts,
     )
+
+
+def read_request_id(headers: Mapping[str, str]) -> str | None:
+    """The id of a request for the vendor's support, from the headers of its response, or `None` if it has none."""
+    return next((one_line(headers[name]) for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
 def connection_error(retry: Retry, failure: TransportFailure) -> APIConnectionError:
@@ -120,3 +150,36 @@ def _count(retry: Retry, *, timed: bool = False) -> str:
     count = "1 attempt" if retry.attempts == 1 else f"{retry.attempts} attempts"
     seconds = retry.deadline.seconds
     return f"{count}, timeout {seconds:g} s" if timed and seconds < math.inf else count
+
+
+def _class_for(status_code: int) -> type[APIStatusError]:
+    """The class of the error for a status that is not a success."""
+    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerError
+    return _BY_STATUS.get(status_code, APIStatusError)
+
+
+def _hint_for(
+    status_code: int, headers: Mapping[str, str], retry_after: float | None = None, via: str | None = None
+) -> str:
+    """The hint for a status that is not a success: what the caller can do.
+
+    Args:
+        status_code: The status.
+        headers: The headers of the response.
+        retry_after: Seconds that the server asks to wait, if it does.
+        via: The proxy that the response came through, if there is one.
+    """
+    hint = _hint(status_code, headers)
+    if retry_after is not None:
+        hint = f"Wait for {retry_after:g} s (`retry_after`). {hint}"
+    return hint if via is None else f"{hint} The response came through the proxy {via}."
+
+
+def _hint(status_code: int, headers: Mapping[str, str]) -> str:
+    if status_code < HTTPStatus.BAD_REQUEST:
+        moved_to = one_line(headers.get("location", "another place"))
+        return f"Redirects are not followed: the key must not go elsewhere. If {moved_to} is right, set base_url to it."
+    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "Feather or a proxy before it failed. If that goes on, give `request_id` to the vendor's support."
+    return _HINTS.get(status_code, "`body` holds what the server said.")

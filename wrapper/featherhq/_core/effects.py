@@ -136,6 +136,11 @@ class AskKey(Effect["Future[Any] | None"]):
 
 
 @frozen(eq=False, repr=False)
+class Consult(AskKey):
+    """As `AskKey`, for a callable that asks the ledger of keys."""
+
+
+@frozen(eq=False, repr=False)
 class Announce(Effect[None]):
     """Put a notice into the mailboxes of all conversations that this client has in a thread.
 

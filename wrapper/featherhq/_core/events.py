@@ -68,6 +68,16 @@ class SearchFailed(NamedTuple):
     lasting: bool
 
 
+class LedgerFailed(NamedTuple):
+    """The ledger of keys could not note what came of a message. The call goes on without that.
+
+    Attributes:
+        problem: Why.
+    """
+
+    problem: str
+
+
 class MessageSentAgain(NamedTuple):
     """A message has not arrived, and is sent again."""
 
@@ -173,6 +183,7 @@ Event = (
     | KeyRefused
     | SearchStarted
     | SearchFailed
+    | LedgerFailed
     | MessageSentAgain
     | EarlierUnanswered
     | StreamLost

@@ -21,6 +21,7 @@ from featherhq._core.responses import Response, TransportFailure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from featherhq._core.effects import Flow
     from featherhq.errors import FeatherError
 
 
@@ -77,6 +78,18 @@ class RetryPolicy(NamedTuple):
 
     search_share: float = 1 / 2
     """One scan may take this part of the time that is left. So a list that hangs leaves time for another scan."""
+
+    longest_work: float = 60.0
+    """With a key: if the server may still be at work on a message, another call may send it only after this time."""
+
+    ledger_patience: float = 5.0
+    """The ledger of keys may take so long for one answer."""
+
+    first_looks: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.35)
+    """If another call sends the message of a key, the ledger is asked after these waits, before the list is read ..."""
+
+    later_looks: float = 1.0
+    """... and after that at least so often."""
 
 
 POLICY: Final = RetryPolicy()
@@ -235,6 +248,8 @@ class Retry:
         attempts: How many attempts were made.
         limited: How many of them were refused by the server's rate limit.
         may_have_left: Whether the server may have done the request: the outcome of an attempt is unknown.
+        begin: Called just before each attempt leaves, with the seconds that it may take. Returns why it must not leave,
+            or `None`.
     """
 
     method: str
@@ -247,6 +262,7 @@ class Retry:
     attempts: int = 0
     limited: int = 0
     may_have_left: bool = False
+    begin: Callable[[float], Flow[Stop | None]] | None = None
 
     def note(self) -> str | None:
         """A note for an exception that has ended the call from outside, or `None` if there is nothing to say."""

@@ -61,12 +61,12 @@ class Conversation(Resource):
         """End the conversation and its connection. Whoever iterates over it comes to the end."""
         self._mailbox.close(self._flow.close())
 
-    def send(self, text: str, *, timeout: float | None = None) -> SentMessage:
+    def send(self, text: str, *, key: str | None = None, timeout: float | None = None) -> SentMessage:
         """As `Thread.send`."""
         deadline = self._settings.deadline(timeout)
-        return self._runner.run(self._flow.send(text, deadline), self._mailbox)
+        return self._runner.run(self._flow.send(text, deadline, key), self._mailbox)
 
-    def ask(self, text: str, *, timeout: float | None = None) -> Message:
+    def ask(self, text: str, *, key: str | None = None, timeout: float | None = None) -> Message:
         """Send a user's message and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
@@ -74,6 +74,7 @@ class Conversation(Resource):
 
         Args:
             text: The message, with one character at least.
+            key: As in `Thread.send`.
             timeout: Seconds for both, in all. Default: the client's own.
 
         Raises:
@@ -81,12 +82,14 @@ class Conversation(Resource):
             FeatherError: as in `send`.
         """
         deadline = self._settings.deadline(timeout)
-        return self._runner.run(self._flow.ask(text, deadline), self._mailbox)
+        return self._runner.run(self._flow.ask(text, deadline, key), self._mailbox)
 
-    def turn(self, text: str, *, quiet: float = DEFAULT_QUIET, timeout: float | None = None) -> Turn:
+    def turn(
+        self, text: str, *, quiet: float = DEFAULT_QUIET, key: str | None = None, timeout: float | None = None
+    ) -> Turn:
         """As `Thread.turn`. `in_doubt` says whether an earlier message of this conversation was unanswered."""
         deadline = self._settings.deadline(timeout)
-        return self._runner.run(self._flow.turn(text, quiet, deadline), self._mailbox)
+        return self._runner.run(self._flow.turn(text, quiet, deadline, key), self._mailbox)
 
     @property
     def bookmark(self) -> str:

@@ -15,7 +15,7 @@ from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.bookmark import After
 from featherhq._threads.open_conversation import HINTS, OpenConversation, accepted_note
 from featherhq._threads.resumed import ResumedMessages
-from featherhq._threads.send import send
+from featherhq._threads.send import check_key, send
 from featherhq.errors import ReplyTimeoutError, UsageError
 from featherhq.models import Turn
 
@@ -92,14 +92,14 @@ class ConversationFlow(OpenConversation):
             return self._after.text(self._listing.thread_id)
         return messages.after(self._settings.clock()).text(self._listing.thread_id)
 
-    def send(self, text: object, deadline: Deadline) -> Flow[SentMessage]:
+    def send(self, text: object, deadline: Deadline, key: object = None) -> Flow[SentMessage]:
         """As `send`. Any thread may call it."""
         self._check_open()
-        sent = yield from send(self._settings, self._listing.thread_id, text, deadline)
+        sent = yield from send(self._settings, self._listing.thread_id, text, deadline, key)
         yield from Post(sent.accepted)
         return sent.receipt
 
-    def ask(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def ask(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """Send a message, and wait for the agent's first message after it.
 
         Raises:
@@ -107,14 +107,14 @@ class ConversationFlow(OpenConversation):
             FeatherError: as in `send`.
         """
         self._check_open()
-        return (yield from self.ask_once(text, deadline))
+        return (yield from self.ask_once(text, deadline, key))
 
-    def ask_once(self, text: object, deadline: Deadline) -> Flow[Message]:
+    def ask_once(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._turn(text, deadline, None)).replies[0]
+            return (yield from self._turn(text, deadline, None, key)).replies[0]
 
-    def turn(self, text: object, quiet: object, deadline: Deadline) -> Flow[Turn]:
+    def turn(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
 
         Raises:
@@ -123,13 +123,13 @@ class ConversationFlow(OpenConversation):
             FeatherError: as in `send`.
         """
         self._check_open()
-        return (yield from self.turn_once(text, quiet, deadline))
+        return (yield from self.turn_once(text, quiet, deadline, key))
 
-    def turn_once(self, text: object, quiet: object, deadline: Deadline) -> Flow[Turn]:
+    def turn_once(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """As `turn`, for a conversation that is opened for this one turn."""
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._turn(text, deadline, seconds))
+            return (yield from self._turn(text, deadline, seconds, key))
 
     def await_reply(self, deadline: Deadline) -> Flow[Message]:
         """The reply to the message that the conversation goes on from. It is opened for this.
@@ -187,10 +187,11 @@ class ConversationFlow(OpenConversation):
                     return None
                 yield from self._wait(until)
 
-    def _turn(self, text: object, deadline: Deadline, quiet: float | None) -> Flow[Turn]:
+    def _turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
         """Send a message and take the replies: the first one, or all until the agent has been quiet for so long."""
         settings, state = self._settings, self._state
         _validation.text("text", text)
+        check_key(settings, key)
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
         if earlier:
@@ -200,7 +201,7 @@ class ConversationFlow(OpenConversation):
             now = settings.clock()
             yield from self._have_stream(now + self._stream_patience(deadline, now))
             self._check_waiting(None)
-            sent = yield from send(settings, self._listing.thread_id, text, deadline)
+            sent = yield from send(settings, self._listing.thread_id, text, deadline, key)
             own = state.accepted(sent.accepted, settings.clock(), expects_more=quiet is not None)
             with noting(lambda: accepted_note(own)):
                 replies = yield from self._replies(own, deadline, quiet)
@@ -225,7 +226,9 @@ class ConversationFlow(OpenConversation):
             is_over = last or self._intake.closed is not None or self._intake.trouble is not None
             if heard and (is_over or (now >= quiet_at and (quiet is None or state.scans.has_seen(quiet_at)))):
                 own.answered, own.expects_more = True, False
-                return [state.messages.inbox.take_one(one) for one in (heard[:1] if quiet is None else heard)]
+                # The first that was certainly made after it comes before one that only may have been.
+                first = next((one for one in heard if own.id in one.follows), heard[0])
+                return [state.messages.inbox.take_one(one) for one in ([first] if quiet is None else heard)]
             self._check_waiting(own)
             if last or self._intake.trouble is not None:
                 own.expects_more = False

@@ -105,6 +105,11 @@ class HistoryScan:
         """The cursor of the page to request next."""
         return self._pages.cursor
 
+    def has_floor(self, floor: float | None) -> None:
+        """Set the floor, if it has become known since the scan began."""
+        if self._floor is None:
+            self._floor = floor
+
     @property
     def has_begun(self) -> bool:
         """Whether it has listed a message."""

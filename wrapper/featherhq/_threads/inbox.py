@@ -100,18 +100,18 @@ class Inbox:
         return self.take_one(self._waiting[0]) if self._waiting else None
 
     def replies(self, own: Own, now: float, *, last: bool = False) -> list[Heard]:
-        """The messages that were made after one of ours: first those for which this is certain.
+        """The messages that were made after one of ours, in order.
 
         Args:
             own: Our message.
             now: The time now, in seconds of the monotonic clock.
             last: Whether the time is up, so that there is nothing more to wait for.
         """
-        certain = [heard for heard in self._waiting if own.id in heard.follows]
-        return certain + [
+        waited = [last or now >= heard.at + self._experience.lag for heard in self._waiting]
+        return [
             heard
-            for heard in self._waiting
-            if own.listed and own.id in heard.may_follow and (last or now >= heard.at + self._experience.lag)
+            for heard, has_waited in zip(self._waiting, waited, strict=True)
+            if own.id in heard.follows or (own.listed and own.id in heard.may_follow and has_waited)
         ]
 
     def take_one(self, heard: Heard) -> Message:

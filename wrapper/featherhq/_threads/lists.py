@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 from featherhq import _validation
 from featherhq._core.attempts import call
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from featherhq._core.retry import Deadline
     from featherhq._settings import Settings
     from featherhq.models import Message
+
+# Seconds. A conversation takes messages for new if they are not older than a few seconds.
+_RECENT: Final = 30.0
 
 
 class MessageList:
@@ -82,6 +86,7 @@ class MessageList:
         deadline = settings.deadline(self._timeout)
         while not ready and not history.is_over:
             page = yield from list_messages(settings, self._listing, history.next_cursor, deadline)
+            self._note(page.messages)
             held = history.count
             try:
                 ready = history.add(page.messages, page.next_cursor)
@@ -93,6 +98,12 @@ class MessageList:
             raise page.response.not_as_promised(problem)
         self.is_over = history.is_over
         return ready
+
+    def _note(self, messages: list[Message]) -> None:
+        """Remember the messages of the last seconds: for a conversation that begins now, they are not new."""
+        ledger, now = self._settings.ledger, self._settings.clock()
+        recent = math.inf if (server_time := ledger.server_time(now)) is None else server_time - _RECENT
+        ledger.saw(self._listing.thread_id, [one for one in messages if (made_at(one) or -math.inf) > recent], now)
 
     def _all_after(self, after: After) -> Flow[list[Message]]:
         """All messages after a place."""

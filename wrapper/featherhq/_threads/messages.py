@@ -138,7 +138,7 @@ class Messages:
         """Where another conversation can go on."""
         waiting = self.inbox.ids
         known = {id_: at for id_, at in self._known.items() if id_ not in self._others and id_ not in waiting}
-        return self.progress.after(now, self._new_from, known, waits=bool(waiting))
+        return self.progress.after(now, self._new_from, known, list(self._others), waits=bool(waiting))
 
     # Messages that a stream has brought.
 

@@ -133,13 +133,16 @@ class Progress:
         server_time = self._server_time(now)
         return self._began if at is None or server_time is None else now - max(0.0, server_time - at)
 
-    def after(self, now: float, since: float, known: Mapping[str, float], *, waits: bool) -> After:
+    def after(
+        self, now: float, since: float, known: Mapping[str, float], others: Sequence[str], *, waits: bool
+    ) -> After:
         """Where another conversation can go on.
 
         Args:
             now: The time now.
             since: The server's time, in seconds since 1970, from which on this conversation's messages are new.
             known: Ids of messages of this conversation that do not wait for the caller, each with when it became known.
+            others: Ids of messages that do not concern it.
             waits: Whether messages wait for the caller.
         """
         self.is_wanted = True
@@ -149,6 +152,7 @@ class Progress:
         # No scan has shown an anchor yet. The first known message tells the next conversation where to begin in a long
         # list. If it is not certain that nothing is missing before that message, times tell what is new.
         first = next(iter(known), None)
+        given = {**dict.fromkeys(map(hashed, others[-_MANY_BEYOND:])), **given}
         is_sure = first is not None and known[first] <= now - SETTLING and not waits
         return After(first, since, since, is_sure=is_sure, order=self._order, given=given)
 

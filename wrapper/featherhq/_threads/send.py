@@ -1,42 +1,33 @@
 """Send a message once.
 
 The API has no idempotency key. If the response to a message is lost, the client first looks for the message in the
-thread. It sends the message again only if the server is done with the first request and the thread does not show the
-message. The rules and numbers are in `_core/retry.py`.
+thread (`search.py`). It sends the message again only if the server is done with the first request and the thread does
+not show the message. The rules and numbers are in `_core/retry.py`. With a key, the attempts of other calls and of
+other processes count too (`once.py`).
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from functools import cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from featherhq import _validation
 from featherhq._core.attempts import attempts, noting
 from featherhq._core.effects import Accepted, Sleep
-from featherhq._core.events import MessageSentAgain, SearchFailed, SearchStarted
-from featherhq._core.pagination import EndlessListError
+from featherhq._core.events import MessageSentAgain, SearchStarted
 from featherhq._core.responses import Response
-from featherhq._core.retry import POLICY, Outcome, Retry, ServerWork, Stop
+from featherhq._core.retry import Outcome, Retry, ServerWork, Stop
 from featherhq._core.slots import Priority, Urgency
-from featherhq._threads.flows import LASTING, Listing, in_path, list_messages
-from featherhq._threads.history import Anchor, HistoryScan
-from featherhq._threads.ledger import UNSURE_WITHIN, Match
-from featherhq.errors import (
-    BadRequestError,
-    DeliveryUnknownError,
-    FeatherError,
-    NotFoundError,
-    ResponseDecodeError,
-    settled,
-)
-from featherhq.models import INBOUND, Message, SentMessage, read_id
+from featherhq._threads.flows import in_path
+from featherhq._threads.once import AGAIN, Once
+from featherhq._threads.receipts import as_answered, read_receipt
+from featherhq._threads.search import Found, Search
+from featherhq.errors import BadRequestError, DeliveryUnknownError, FeatherError, UsageError, settled
+from featherhq.models import SentMessage
 
 if TYPE_CHECKING:
     from featherhq_api.models import SendMessageBody
@@ -45,6 +36,7 @@ if TYPE_CHECKING:
     from featherhq._core.retry import Deadline
     from featherhq._settings import Settings
     from featherhq._threads.ledger import Sending
+    from featherhq.ledgers import Ledger
 
 _MAY_BE_CLOSED: Final = (
     "Feather's message says what it did not accept. Nothing was done. The thread may be closed: check "
@@ -69,16 +61,43 @@ class Sent:
     response: Response
 
 
-def send(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Sent]:
+def send(settings: Settings, thread_id: str, text: object, deadline: Deadline, key: object = None) -> Flow[Sent]:
     """Send a user's message once.
 
+    Args:
+        settings: The client's settings.
+        thread_id: The thread's id.
+        text: The message.
+        deadline: The end of the call.
+        key: The caller's key for it, or `None`. All calls with the same key and ledger send it once.
+
     Raises:
+        UsageError: there is a key, but no ledger.
+        InvalidArgumentError: the text or the key is invalid, or the key was used for another message.
         DeliveryUnknownError: it is unknown whether the message has arrived.
         FeatherError: the message has not arrived; `delivered` is `False`.
     """
-    message = _validation.text("text", text)
-    with settings.ledger.sending(thread_id, message, settings.clock()) as sending:
-        return (yield from _Send(settings, sending, message, deadline).run())
+    message, checked = _validation.text("text", text), check_key(settings, key)
+    once = None if checked is None else Once(settings, *checked, thread_id, message, deadline)
+    with settings.ledger.sending(thread_id, message, settings.clock(), once.key if once else None) as sending:
+        return (yield from _Send(settings, sending, message, deadline, once).run())
+
+
+def check_key(settings: Settings, key: object) -> tuple[Ledger, str] | None:
+    """The ledger and the key, or `None` if there is no key.
+
+    Raises:
+        UsageError: there is a key, but no ledger.
+        InvalidArgumentError: the key is invalid.
+    """
+    if key is None:
+        return None
+    if settings.key_ledger is None:
+        raise UsageError(
+            "key: this client has no ledger, which remembers what was sent",
+            hint="Pass one to the client: Feather(ledger=SQLiteLedger('feather.db')). Nothing was sent.",
+        )
+    return settings.key_ledger, _validation.message_key(key)
 
 
 def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
@@ -123,222 +142,190 @@ class _Send:
 
     Args:
         settings: The client's settings.
-        sending: Its entry in the ledger.
+        sending: Its entry in the client's own ledger.
         text: The message.
         deadline: The end of the call.
+        once: Its key, if it has one.
     """
 
-    def __init__(self, settings: Settings, sending: Sending, text: str, deadline: Deadline) -> None:
+    def __init__(self, settings: Settings, sending: Sending, text: str, deadline: Deadline, once: Once | None) -> None:
         self._settings = settings
         self._sending = sending
         self._text = text
         self._deadline = deadline
+        self._once = once
+        self._search = Search(settings, sending, deadline, once)
         self._request = _request(sending.thread_id, text)
         url = settings.base_url + self._request["url"]
         self._retry = Retry("POST", url, settings.max_retries, deadline, settings.random, reserving=True)
+        if once is not None:
+            self._retry.begin = once.begin
         self._urgency = Urgency(Priority.NOW)
+        # When the first attempt of unknown outcome began: the message may come from that one.
+        self._unknown_since: float | None = None
 
     def run(self) -> Flow[Sent]:
         """Send the message. An exception from outside gets a note if the message may have left."""
         with noting(self._retry.note):
-            return (yield from self._run())
+            try:
+                earlier = yield from self._earlier()
+                return earlier or (yield from self._run())
+            except FeatherError as error:
+                if self._once is not None and error.delivered is False:
+                    yield from self._once.release()
+                raise
+
+    def _earlier(self) -> Flow[Sent | None]:
+        """What other calls with the same key have done. Returns `None` if the message may be sent now."""
+        once, retry = self._once, self._retry
+        if once is None:
+            return None
+        receipt = yield from once.look_patiently()
+        if receipt is None and once.is_anothers:
+            # What is said to an exception from outside must hold for the attempts of the other call too.
+            may_have_left, retry.may_have_left = retry.may_have_left, True
+            self._settings.listen(
+                SearchStarted(f"another call with the key {once.key!r} has begun to send the message")
+            )
+            found = yield from self._search.run(None, once.began)
+            receipt = found.receipt
+            if receipt is None and not found.absent:
+                raise self._unknown(found, None)
+            retry.may_have_left = may_have_left
+            self._sending.waiting, self._sending.finished = True, False
+        return None if receipt is None else self._recorded(receipt)
 
     def _run(self) -> Flow[Sent]:
-        sending, retry = self._sending, self._retry
-        # When the first attempt of unknown outcome began: the message may come from that one.
-        unknown_since: float | None = None
+        retry = self._retry
         while True:
-            result = yield from attempts(
-                self._settings, self._request, self._deadline, retry=retry, urgency=self._urgency
-            )
-            if isinstance(result, Response):
-                receipt = _receipt(result, sending.thread_id)
-                if isinstance(receipt, SentMessage):
-                    self._settings.experience.accepted(self._settings.clock() - result.began)
-                    began = result.began if unknown_since is None else unknown_since
-                    return self._accepted(receipt, began, result)
-                # The status is a success, but the receipt cannot be read. The search may still find the message.
-                result = Stop(receipt, Outcome.UNKNOWN, ServerWork.PROBABLY_DONE, result.began, announced=True)
+            result = yield from self._attempt()
+            if isinstance(result, Sent):
+                return result
             # After an attempt of unknown outcome, a later failure proves nothing about that attempt.
-            if unknown_since is None and result.outcome is not Outcome.UNKNOWN:
+            if self._unknown_since is None and result.outcome is not Outcome.UNKNOWN:
                 if isinstance(result.error, BadRequestError):
                     raise settled(result.error, _MAY_BE_CLOSED, delivered=False)
                 raise result.error
-            unknown_since = result.began if unknown_since is None else unknown_since
-            retry.may_have_left = True
-            # Other calls that search for an equal text read these.
-            sending.waiting, sending.finished = False, result.work is not ServerWork.PERHAPS
-            self._urgency = Urgency(Priority.RECONCILE)
-            self._settings.listen(SearchStarted(str(result.error)))
-            search = yield from self._search(result)
-            if search.found is not None:
-                found = SentMessage(search.found.id, sending.thread_id, search.found.status, reconciled=True)
-                return self._accepted(found, unknown_since, _as_answered(search.found, sending.thread_id))
+            found = yield from self._look_for(result)
+            if found.receipt is not None:
+                return self._recorded(found.receipt)
             delay = None
             # If the status was a success, the server has probably accepted the message, although the thread does not
             # show it. So it is not sent again.
-            if search.absent and result.outcome is Outcome.UNKNOWN and not result.announced:
+            if found.absent and result.outcome is Outcome.UNKNOWN and not result.announced:
                 delay = retry.once_more(self._settings.clock())
             if delay is None:
-                raise self._undelivered(result, search)
+                raise self._undelivered(result, found)
             self._settings.listen(MessageSentAgain(retry.method, retry.url))
             yield from Sleep(delay)
-            sending.waiting, sending.finished = True, False
+            self._sending.waiting, self._sending.finished = True, False
 
-    def _accepted(self, receipt: SentMessage, began: float, response: Response) -> Sent:
-        ledger = self._settings.ledger
-        if not receipt.reconciled:
-            ledger.confirm(self._sending, receipt.message_id, self._settings.clock())
-        return Sent(receipt, Accepted(receipt.message_id, began, ledger.server_time(began)), response)
-
-    def _longest_lag(self) -> float:
-        """The longest lag of a list, or time to accept a message, that this client has seen, in seconds."""
-        experience, ledger = self._settings.experience, self._settings.ledger
-        return max(experience.longest_lag, ledger.longest_lag, experience.slowest_post)
-
-    def _search(self, stop: Stop) -> Flow[_Search]:
-        """Look for the message until it is found, until its absence is proven, or until the time is up."""
-        settings, sending, deadline = self._settings, self._sending, self._deadline
-        pauses = iter(POLICY.search_pauses)
-        search, since = _Search(), settings.clock()
-        anchor: Anchor | None = None
+    def _attempt(self) -> Flow[Sent | Stop]:
+        """Send the request, with the retries that are safe. Returns what was sent, or why that is not known."""
+        settings, once = self._settings, self._once
         while True:
-            began = settings.clock()
-            result: Message | Match = Match.UNSURE
-            floor = None if sending.floor is None else sending.floor - UNSURE_WITHIN
-            scan = HistoryScan(settings.experience, floor=floor, anchor=anchor)
-            try:
-                yield from self._scan(scan)
-            except FeatherError as error:
-                search = evolve(search, error=error)
-                lasting = isinstance(error, LASTING)
-                settings.listen(SearchFailed(str(error), lasting))
-                if lasting:
-                    return search
-            else:
-                listed, now = scan.listed, settings.clock()
-                result = settings.ledger.find(sending, listed, now)
-                settings.ledger.saw(sending.thread_id, listed, now)
-                # The next scan need not read messages again that are older than this call.
-                anchor = scan.next_anchor([message.id for message in listed if scan.is_old(message)])
-                search = evolve(search, scanned=True, doubt=result is Match.UNSURE)
-                # The list may be long. Its memory is released before the next scan reads as much again.
-                del listed
-            if isinstance(result, Message):
-                return evolve(search, found=result)
-            # It is computed each time, because this scan may have shown a longer lag.
-            trusted_from = stop.absence_trusted_from(since, self._longest_lag())
-            if result is Match.ABSENT and began >= trusted_from:
-                return evolve(search, absent=True)
-            now = settings.clock()
-            left = deadline.remaining(now)
-            if left <= POLICY.last_search:
-                return search
-            # If possible, the next scan begins exactly when the absence of the message can be trusted.
-            until_trusted = trusted_from - now if now < trusted_from else math.inf
-            pause = next(pauses, POLICY.longest_search_pause)
-            yield from Sleep(min(pause, until_trusted, left - POLICY.last_search))
+            result = yield from attempts(
+                settings, self._request, self._deadline, retry=self._retry, urgency=self._urgency
+            )
+            if isinstance(result, Response):
+                return (yield from self._answered(result))
+            if once is None or not once.overtaken:
+                return result
+            if (earlier := (yield from self._earlier())) is not None:
+                return earlier
 
-    def _scan(self, scan: HistoryScan) -> Flow[None]:
-        """Read pages until a scan has seen enough."""
-        settings = self._settings
-        # A scan gets only a part of the time, so that time is left for another scan.
-        until = self._deadline.share(settings.clock(), POLICY.search_share)
-        listing = Listing(self._sending.thread_id, INBOUND)
-        while True:
-            try:
-                page = yield from list_messages(settings, listing, scan.cursor, until, Urgency(Priority.RECONCILE))
-            except (BadRequestError, NotFoundError):
-                # The server may have refused the cursor, because the message of that id is gone.
-                if not scan.may_begin_again:
-                    raise
-                scan.refused()
-                continue
-            try:
-                if scan.add(page.messages, page.next_cursor):
-                    return
-            except EndlessListError as error:
-                problem = str(error)
-            else:
-                continue
-            raise page.response.not_as_promised(problem)
+    def _look_for(self, stop: Stop) -> Flow[Found]:
+        """Look for the message after an attempt of unknown outcome, or after a later one."""
+        sending, once, began = self._sending, self._once, self._began(stop.began)
+        self._unknown_since, self._retry.may_have_left = began, True
+        # Other calls that search for an equal text read these.
+        sending.waiting, sending.finished = False, stop.work is not ServerWork.PERHAPS
+        self._urgency = Urgency(Priority.RECONCILE)
+        self._settings.listen(SearchStarted(str(stop.error)))
+        if once is not None and (stop.work is ServerWork.PERHAPS or stop.announced):
+            yield from once.prolong()
+        return (yield from self._search.run(stop, began))
 
-    def _undelivered(self, stop: Stop, search: _Search) -> FeatherError:
+    def _began(self, began: float) -> float:
+        """When the first attempt began that the message may come from, if the last one began then."""
+        return began if self._unknown_since is None else self._unknown_since
+
+    def _answered(self, response: Response) -> Flow[Sent | Stop]:
+        """A response with a success has come. Returns what was sent, or why that is still unknown."""
+        settings, began = self._settings, self._began(response.began)
+        sent_at = settings.ledger.moment(began)
+        receipt = read_receipt(response, self._sending.thread_id, sent_at)
+        if not isinstance(receipt, SentMessage):
+            # The status is a success, but the receipt cannot be read. The search may still find the message.
+            return Stop(receipt, Outcome.UNKNOWN, ServerWork.PROBABLY_DONE, response.began, announced=True)
+        settings.experience.accepted(settings.clock() - response.began)
+        settings.ledger.confirm(self._sending, receipt.message_id, settings.clock())
+        if self._once is not None:
+            kept = yield from self._once.record(receipt, answered=True)
+            if kept is None:
+                # This process was stopped for so long that another key has taken the message for its own.
+                problem = response.not_as_promised("a message that another key has been given meanwhile")
+                return Stop(problem, Outcome.UNKNOWN, ServerWork.DONE, response.began)
+            receipt = kept
+        return self._sent(receipt, began, response)
+
+    def _recorded(self, receipt: SentMessage) -> Sent:
+        """A message that was found in the thread, or that another call has sent."""
+        began = self._began(self._settings.clock()) if self._once is None else self._once.began
+        return self._sent(receipt, began, as_answered(receipt))
+
+    def _sent(self, receipt: SentMessage, began: float, response: Response) -> Sent:
+        accepted = Accepted(receipt.message_id, began, self._settings.ledger.server_time(began))
+        return Sent(receipt, accepted, response)
+
+    def _undelivered(self, stop: Stop, search: Found) -> FeatherError:
         """The error for a message that was not found in the thread."""
-        error = stop.error
         if search.absent and stop.outcome in {Outcome.UNKNOWN, Outcome.NEVER_SENT} and not stop.announced:
             return settled(
-                error,
+                stop.error,
                 "The thread was read: the message has not arrived, and may be sent again.",
                 delivered=False,
             )
-        advice = "Look for it in thread.messages(direction='INBOUND') before you send it again."
+        return self._unknown(search, stop.error)
+
+    def _unknown(self, search: Found, error: FeatherError | None) -> DeliveryUnknownError:
+        """The error for a message of unknown fate.
+
+        Args:
+            search: The search for it.
+            error: The error of the last attempt of this call. `None`: another call has made the last attempt.
+        """
+        once, retry, ledger = self._once, self._retry, self._settings.ledger
+        began = self._unknown_since if once is None else once.began
+        sent_at = None if began is None else ledger.moment(began)
+        if once is not None:
+            advice = AGAIN
+        elif sent_at is None:
+            advice = "Look for it in thread.messages(direction='INBOUND') before you send it again."
+        else:
+            advice = "Look for it with thread.find_sent(text, since=error.sent_at) before you send it again."
         if not search.scanned:
             hint = f"The thread could not be read, so the message was not looked for. {advice}"
         elif search.doubt:
             hint = f"The thread shows messages that may be this one, or does not show all messages yet. {advice}"
         else:
             hint = f"The message was not found in the thread, but may still arrive. It was not sent twice. {advice}"
+        what = f"{retry.method} {retry.url}: another call with this key has begun to send the message"
         unknown = DeliveryUnknownError(
-            f"{error}; the message may or may not have reached Feather",
+            f"{what if error is None else error}; the message may or may not have reached Feather",
             thread_id=self._sending.thread_id,
             text=self._text,
+            sent_at=sent_at,
             hint=hint,
-            method=error.method,
-            url=error.url,
-            attempts=error.attempts,
+            method=retry.method,
+            url=retry.url,
+            attempts=retry.attempts,
         )
-        unknown.__cause__ = _chained(search.error, error) if not search.scanned and search.error is not None else error
+        unknown.__cause__ = error if search.scanned or search.error is None else _chained(search.error, error)
         return unknown
 
 
-@frozen
-class _Search:
-    """The result of a search for a message.
-
-    Attributes:
-        found: The message, if it was found.
-        absent: Whether it is proven that the message is not in the thread.
-        scanned: Whether a scan succeeded.
-        doubt: Whether the result of the last successful scan was unsure.
-        error: The error of the last scan that failed.
-    """
-
-    found: Message | None = None
-    absent: bool = False
-    scanned: bool = False
-    doubt: bool = False
-    error: FeatherError | None = None
-
-
-def _receipt(response: Response, thread_id: str) -> SentMessage | ResponseDecodeError:
-    """The receipt in a response, or the error if it cannot be read."""
-    try:
-        receipt = response.data()
-    except ResponseDecodeError as error:
-        return error
-    if not isinstance(receipt, dict) or (message_id := read_id(receipt.get("messageId"))) is None:
-        return response.not_as_promised("no valid messageId")
-    theirs = receipt.get("threadId")
-    if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
-        return response.not_as_promised("a receipt for another thread")
-    status, expires = receipt.get("status"), receipt.get("windowExpiresIn")
-    return SentMessage(
-        message_id=message_id,
-        thread_id=read_id(receipt.get("threadId")) or thread_id,
-        status=status if isinstance(status, str) else None,
-        window_expires_in=expires if isinstance(expires, int | float) else None,
-    )
-
-
-def _as_answered(found: Message, thread_id: str) -> Response:
-    """The response to a message whose own response was lost, as far as the thread shows it."""
-    receipt = {"messageId": found.id, "threadId": thread_id, "status": found.status}
-    known = {name: value for name, value in receipt.items() if value is not None}
-    return Response(HTTPStatus.OK, {"content-type": "application/json"}, json.dumps(known).encode())
-
-
-def _chained(scan: FeatherError, before: FeatherError) -> FeatherError:
+def _chained(scan: FeatherError, before: FeatherError | None) -> FeatherError:
     """The error of the last scan, caused by the error that made the search necessary."""
     below: BaseException = scan
     while below.__cause__ is not None:

@@ -1,0 +1,179 @@
+"""Conversations in fake time: where a conversation goes on, what that costs, and which errors there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from featherhq import APITimeoutError, FeatherError, InvalidArgumentError, NotFoundError
+from featherhq._threads.lists import MessageList
+from featherhq.models import Message, SentMessage, read_message
+from flow_scenarios import Scenario, quiet
+from model_server import status
+
+__all__ = ["quiet"]
+
+ORDERS = pytest.mark.parametrize("newest_first", [False, True])
+
+
+def long_thread(count: int = 10_000, **options: Any) -> Scenario:
+    """A thread with many old messages."""
+    return Scenario(old=count, **options)
+
+
+def resumed(scenario: Scenario, after: object) -> list[str]:
+    """The texts that a conversation of a new process hands out within five seconds after it was opened."""
+    chat = scenario.conversation(scenario.settings(), after=after)
+    chat.open()
+    chat.listen()
+    scenario.run(5)
+    chat.close()
+    return chat.texts
+
+
+def message_of(row: Any) -> Message:
+    """A listed message in the client's type."""
+    found = read_message(
+        {
+            "id": row.id,
+            "threadId": row.thread_id,
+            "messageBody": row.text,
+            "direction": row.direction,
+            "createdAt": row.stamp,
+        }
+    )
+    assert found is not None
+    return found
+
+
+@ORDERS
+@pytest.mark.parametrize("back", [1, 2, 7, 60])
+@pytest.mark.parametrize("place", ["id", "message", "receipt"])
+def test_a_long_thread_is_resumed_near_its_end_with_few_requests(newest_first: bool, back: int, place: str) -> None:
+    """From one of the last of 10,000 messages on, a conversation needs at most three requests for the list, whichever
+    way the list runs, and hands out what the agent said after that message, in order.
+    """
+    scenario = long_thread(newest_first=newest_first)
+    rows = scenario.server.rows[scenario.thread_id]
+    row = rows[-1 - back]
+    after = {"id": row.id, "message": message_of(row), "receipt": SentMessage(row.id, scenario.thread_id)}[place]
+    expected = [row.text for row in rows[-back:] if row.direction == "OUTBOUND"]
+    assert resumed(scenario, after) == expected
+    assert scenario.server.cost()["listMessages"] <= 3
+
+
+@ORDERS
+def test_a_bookmark_of_a_long_thread_needs_few_requests(newest_first: bool) -> None:
+    """Also from a bookmark, at most three requests are needed, wherever the bookmark was made: before anything was
+    handed out, in the middle of what had been missed, or after the last message.
+    """
+    scenario = long_thread(newest_first=newest_first)
+    rows = scenario.server.rows[scenario.thread_id]
+    chat = scenario.conversation(scenario.settings(), after=rows[-11].id)
+    bookmarks = [chat.flow.bookmark()]
+    chat.open()
+    for _ in range(5):
+        taken = scenario.world.run_until(chat.replies(1.0))
+        assert taken.error is None
+        bookmarks.append(chat.flow.bookmark())
+        scenario.server.say(scenario.thread_id, f"live {len(bookmarks)}")
+    chat.close()
+    assert len(chat.texts) == len(set(chat.texts))
+    total = [row.text for row in rows[-10 - 5 :] if row.direction == "OUTBOUND"]
+    for bookmark in bookmarks:
+        before = scenario.server.cost()["listMessages"]
+        texts = resumed(scenario, bookmark)
+        assert texts == total[len(total) - len(texts) :]
+        assert scenario.server.cost()["listMessages"] - before <= 3
+
+
+@ORDERS
+def test_a_fresh_bookmark_of_a_long_thread_needs_few_requests(newest_first: bool) -> None:
+    """A conversation that began with new messages has a bookmark for the next one before any scan was made. After ten
+    seconds, three requests are enough.
+    """
+    scenario = long_thread(newest_first=newest_first, life=None)
+    scenario.listening()
+    scenario.say(1, "one")
+    scenario.say(2, "two")
+    scenario.run(13)
+    bookmark = scenario.chat.flow.bookmark()
+    scenario.chat.close()
+    scenario.say(0, "three")
+    scenario.run(1)
+    before = scenario.server.cost()["listMessages"]
+    assert resumed(scenario, bookmark) == ["three"]
+    assert scenario.server.cost()["listMessages"] - before <= 3
+
+
+@ORDERS
+@pytest.mark.parametrize("count", [0, 5, 250])
+def test_an_unknown_message_is_an_error(newest_first: bool, count: int) -> None:
+    """An id that is not in the thread is an error at the opening. The list is read twice, since it may lag."""
+    for bad in (400, 404, "empty"):
+        scenario = Scenario(old=count, newest_first=newest_first, bad_cursor=bad)
+        process = scenario.world.run_until(scenario.conversation(after="unknown").open_soon())
+        assert isinstance(process.error, InvalidArgumentError)
+        assert f"message unknown is not in thread {scenario.thread_id}" in str(process.error)
+        listing = MessageList(scenario.client, scenario.thread_id, after="unknown")
+        assert isinstance(scenario.world.run_until(scenario.world.spawn(listing.next())).error, InvalidArgumentError)
+
+
+@ORDERS
+def test_a_message_that_is_listed_late_is_found(newest_first: bool) -> None:
+    """If the list lags and does not show the message at first, the conversation waits for it."""
+    scenario = Scenario(old=5, newest_first=newest_first, life=None)
+    row = scenario.server.say(scenario.thread_id, "late", listed_after=1.5)
+    scenario.server.say(scenario.thread_id, "later", listed_after=1.5)
+    assert resumed(scenario, row.id) == ["later"]
+
+
+def test_a_receipt_that_the_list_does_not_show_yet_is_trusted() -> None:
+    """A message that was just accepted may be missing in the list. The conversation goes on by times."""
+    scenario = Scenario(old=5, life=None, agent=lambda text: [(0.5, f"re: {text}")], lag=(1.0, 1.0))
+    receipt = scenario.world.run_until(scenario.send("hello")).value().receipt
+    assert resumed(scenario, receipt) == ["re: hello"]
+
+
+def test_a_deleted_anchor_is_replaced_by_its_time() -> None:
+    """If the message of a bookmark was deleted, times tell what comes after it."""
+    for newest_first in (False, True):
+        scenario = Scenario(old=40, newest_first=newest_first)
+        rows = scenario.server.rows[scenario.thread_id]
+        chat = scenario.conversation(after=message_of(rows[-4]))
+        bookmark = chat.flow.bookmark()
+        scenario.server.delete(rows[-4])
+        assert resumed(scenario, bookmark) == [row.text for row in rows[-3:] if row.direction == "OUTBOUND"]
+
+
+def test_an_opening_without_the_list_is_an_error() -> None:
+    """If the list cannot be read, opening fails within the timeout, and the error has the reason as its cause. An error
+    that lasts is raised at once.
+    """
+    scenario = Scenario(old=5)
+    scenario.server.fault("listMessages", *[status(500)] * 100)
+    process = scenario.world.run_until(scenario.conversation(scenario.settings(timeout=9.0), after="1").open_soon())
+    assert isinstance(process.error, APITimeoutError)
+    assert "within 9 s" in str(process.error)
+    assert isinstance(process.error.__cause__, FeatherError)
+    assert 8.9 < process.took < 9.5
+    scenario = Scenario(old=5)
+    scenario.server.fault("listMessages", status(404), status(404))
+    process = scenario.world.run_until(scenario.conversation(after="1").open_soon())
+    assert isinstance(process.error, NotFoundError)
+
+
+def test_a_thousand_missed_messages_are_all_handed_out() -> None:
+    """All that was missed is handed out, also if it is more than a conversation keeps for `ask`, and if `ask` is
+    called before it was taken.
+    """
+    scenario = Scenario(old=0, life=None, agent=lambda text: [(0.5, f"re: {text}")])
+    first = scenario.server.say(scenario.thread_id, "first", ago=5000.0)
+    for number in range(1000):
+        scenario.server.say(scenario.thread_id, f"missed {number}", ago=4000.0 - number, listed_after=0.0)
+    chat = scenario.conversation(after=first.id)
+    chat.open()
+    assert scenario.world.run_until(chat.ask("hello")).value().text == "re: hello"
+    chat.listen()
+    scenario.run(30)
+    assert chat.texts == ["re: hello", *(f"missed {number}" for number in range(1000))]
