@@ -12,16 +12,16 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 from attrs import Factory, define
 from celery import Celery
-from worker_processes import Program, celery_worker, redis_server
+from redis_server import RedisServer
+from workers_programs import Program, celery_worker
 
 HERE: Final = Path(__file__).parent
 VISIBILITY: Final = 6
@@ -37,21 +37,18 @@ class Case:
 
     Attributes:
         broker: The URL of the database.
+        redis: A client of it.
         log: The file for the output of all workers.
         options: Kombu's `broker_transport_options`, beside the visibility timeout.
         settings: Celery's settings.
     """
 
     broker: str
+    redis: redis.Redis
     log: Path
     options: dict[str, Any] = Factory(dict)
     settings: dict[str, Any] = Factory(dict)
     _workers: list[Program] = Factory(list)
-
-    @property
-    def redis(self) -> redis.Redis:
-        """A client of the database."""
-        return redis.Redis.from_url(self.broker)
 
     def worker(self, *, children: int = 1, queues: str = "celery", dies: str = "") -> Program:
         """Start a worker. If it dies by itself, `dies` says when."""
@@ -204,24 +201,21 @@ CASES: Final[tuple[tuple[str, Callable[[Case], str], dict[str, Any], dict[str, A
 )
 
 
-@contextmanager
-def _case(broker: str, log: Path, options: dict[str, Any], settings: dict[str, Any]) -> Iterator[Case]:
-    with ExitStack() as stack:
-        case = Case(broker, log, options, settings)
-        stack.callback(case.end)
-        yield case
-
-
 def main() -> int:
     """Run the command: all cases, or those whose names contain the first argument."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    print(f"visibility_timeout={VISIBILITY}, task_acks_late=True")
-    with tempfile.TemporaryDirectory() as folder, redis_server() as url, ThreadPoolExecutor(3) as pool:
+    print(f"visibility_timeout={VISIBILITY}, task_acks_late=True", flush=True)
+    # On ctrl-c, Redis ends first, so each case ends with an error, and then its workers.
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(3) as pool, RedisServer() as server:
 
         def run(number: int) -> str:
             name, play, options, settings = CASES[number]
-            with _case(f"{url}/{number}", Path(folder) / f"{number}.log", options, settings) as case:
+            broker = f"redis://127.0.0.1:{server.port}/{number}"
+            case = Case(broker, server.client(db=number), Path(folder) / f"{number}.log", options, settings)
+            try:
                 return f"  {name:<44} {play(case)}"
+            finally:
+                case.end()
 
         chosen = [number for number, case in enumerate(CASES) if wanted in case[0]]
         for line in pool.map(run, chosen):

@@ -1,4 +1,4 @@
-"""The sandbox of `kill_workers.py`: its agent answers slowly, in several messages, and sometimes late."""
+"""The sandbox of `workers.py`: its agent answers slowly, in several messages, and sometimes late."""
 
 from __future__ import annotations
 

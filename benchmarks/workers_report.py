@@ -1,4 +1,4 @@
-"""What became of the messages and replies of `kill_workers.py`, and whether that is good enough."""
+"""What became of the messages and replies of `workers.py`, and whether that is good enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import Factory, define
 from featherhq.models import INBOUND
-from kill_sandbox import Agents
+from workers_agents import Agents
 
 MOST_REFUSED: Final = 0.01
 """The largest share of requests that may get a 429."""

@@ -1,53 +1,14 @@
-"""Start a Redis server and Celery workers on this machine, kill them, and end them all."""
+"""Programs that can be killed and started again, such as Celery workers."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-import redis
-
-# Seconds that a program may take until it is ready.
-_START: Final = 30.0
-
-
-@contextmanager
-def redis_server() -> Iterator[str]:
-    """Run a Redis server that keeps nothing on disk.
-
-    Yields:
-        Its URL, without the number of a database.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    line = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        until = time.monotonic() + _START
-        with redis.Redis(port=port) as client:
-            while not _answers(client):
-                if process.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError(f"redis-server did not start (exit status {process.poll()})")
-                time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(client: redis.Redis) -> bool:
-    with suppress(redis.ConnectionError):
-        return bool(client.ping())
-    return False
 
 
 class Program:

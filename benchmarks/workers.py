@@ -22,9 +22,10 @@ from typing import Final
 
 import redis
 from attrs import Factory, define
-from kill_report import Report
-from kill_sandbox import LATEST, Agents
-from worker_processes import Program, celery_worker, redis_server
+from redis_server import RedisServer
+from workers_agents import LATEST, Agents
+from workers_programs import Program, celery_worker
+from workers_report import Report
 
 EXAMPLE: Final = Path(__file__).parent.parent / "examples" / "worker"
 RATE: Final = 10.0
@@ -110,12 +111,12 @@ def run(options: argparse.Namespace, folder: Path) -> Report:
     dice = random.Random(options.seed)  # noqa: S311 - not for secrets
     database = folder / "cases.sqlite"
     with ExitStack() as stack:
-        url = stack.enter_context(redis_server())
+        server = stack.enter_context(RedisServer())
         agents = Agents(RATE, random.Random(options.seed + 1))  # noqa: S311 - as above
         sandbox = stack.enter_context(agents.sandbox)
         environment = {
             **_TIMES,
-            "REDIS_URL": url,
+            "REDIS_URL": f"redis://127.0.0.1:{server.port}",
             "DATABASE": str(database),
             "FEATHER_API_KEY": sandbox.api_key,
             "FEATHER_BASE_URL": sandbox.url,
@@ -128,7 +129,7 @@ def run(options: argparse.Namespace, folder: Path) -> Report:
             for number in range(options.workers)
         ]
         sweep = Program([sys.executable, "sweep.py"], EXAMPLE, folder / "sweep.log", environment)
-        fleet = Fleet(workers, sweep, redis.Redis.from_url(f"{url}/0"), sqlite3.connect(database))
+        fleet = Fleet(workers, sweep, server.client(), sqlite3.connect(database))
         stack.callback(fleet.end)
         _work(fleet, agents, options, dice)
     report = Report(options.jobs, RATE, fleet.kills)
