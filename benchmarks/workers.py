@@ -82,18 +82,23 @@ class Fleet:
         self.waiting[now] = min(self.waiting.get(now, length), length)
         return length
 
-    def kill(self, dice: random.Random) -> None:
-        """Kill a child, a whole worker, or a main process without its children."""
-        victim = dice.choice([worker for worker in self.workers if worker.children])
+    def kill(self, dice: random.Random) -> bool:
+        """Kill a child, a whole worker, or a main process without its children. Return whether there was one."""
+        running = [(worker, worker.children) for worker in self.workers]
+        running = [(worker, children) for worker, children in running if children]
+        if not running:
+            return False
+        worker, children = dice.choice(running)
         kind = dice.choices(("children", "whole workers", "main processes"), (4, 1, 1))[0]
         if kind == "whole workers":
-            victim.kill()
+            worker.kill()
         elif kind == "main processes":
-            victim.kill_main()
+            worker.kill_main()
         else:
             with suppress(ProcessLookupError):
-                os.kill(dice.choice(victim.children), signal.SIGKILL)
+                os.kill(dice.choice(children), signal.SIGKILL)
         self.kills[kind] += 1
+        return True
 
     def end(self) -> None:
         """End all programs."""
@@ -155,8 +160,8 @@ def _work(fleet: Fleet, agents: Agents, options: argparse.Namespace, dice: rando
         if moments and done >= moments[0]:
             # The moment within a task is random too.
             time.sleep(dice.uniform(0, 0.3))
-            fleet.kill(dice)
-            moments.pop(0)
+            if fleet.kill(dice):
+                moments.pop(0)
         if done == _STEPS * options.jobs:
             return
         time.sleep(_TICK)
@@ -175,6 +180,8 @@ def main() -> int:
     print(f"{'seed':<10} {options.seed}", flush=True)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="fleet-"))
+    # As ctrl-c: everything that runs is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = run(options, folder)
     print(report.table())
     print(f"{'time':<10} {time.monotonic() - began:.0f} s")
