@@ -14,7 +14,8 @@ ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHO
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills fleet redelivery bench model mutants architecture
+.PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
+.PHONY: fleet redelivery trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -87,11 +88,20 @@ shared: $(VENV)/.redis ## eight processes under one rate limit, and what it adds
 kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each ledger, and count the messages (eight minutes)
 	$(BIN)/python benchmarks/kills.py
 
+cuts: $(VENV)/.tools ## kill 1,000 readers of conversations, and count what they have read (eight minutes)
+	@$(BIN)/python benchmarks/cuts.py
+
 fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (five minutes)
 	@$(VENV)/worker/bin/python benchmarks/workers.py $(addprefix --seed=,$(SEED))
 
 redelivery: $(VENV)/.worker ## when Celery gives the task of a killed worker to another, setting by setting (two minutes)
 	@$(VENV)/worker/bin/python benchmarks/redelivery.py $(ONLY)
+
+trace: $(VENV)/.tools ## draw docs/trace.svg: a real trace of a message whose response was lost
+	@$(BIN)/python tools/trace_picture.py
+
+telemetry: $(VENV)/.tools ## what telemetry adds to a call (half a minute)
+	@$(BIN)/python benchmarks/telemetry.py
 
 bench: $(VENV)/.bench ## speed and memory beside other clients (half an hour), or a part: ONLY=cpu; writes benchmarks/results.md
 	@rm -rf $(VENV)/wheel

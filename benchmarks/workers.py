@@ -177,9 +177,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=8.0, help="the run is ended after so many")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the kills and the answers")  # noqa: S311
     options = parser.parse_args()
-    print(f"{'seed':<10} {options.seed}", flush=True)
-    began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="fleet-"))
+    print(f"{'seed':<10} {options.seed}\n{'logs':<10} {folder}", flush=True)
+    began = time.monotonic()
     # As ctrl-c: everything that runs is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = run(options, folder)
@@ -187,7 +187,7 @@ def main() -> int:
     print(f"{'time':<10} {time.monotonic() - began:.0f} s")
     failures = report.failures(options.kills)
     if failures:
-        print(f"DOES NOT HOLD: {', '.join(failures)}; see the database and the logs in {folder}")
+        print(f"DOES NOT HOLD: {', '.join(failures)}")
     else:
         print("holds")
         shutil.rmtree(folder)

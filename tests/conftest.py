@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import secrets
 import socket
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,9 @@ from sight import Watch, every_record
 # On a busy machine any example may take long, and that says nothing.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# The tests of telemetry switch it on. In all others it would only take time.
+os.environ["FEATHER_TELEMETRY"] = "off"
 
 AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 THREAD_ID = "0b7e5f0a-3c1d-4f6e-8a2b-9d8c7b6a5f4e"

@@ -11,7 +11,7 @@ from fake_time import at_once
 from featherhq import APIConnectionError, APITimeoutError, InvalidArgumentError
 from featherhq._core.attempts import attempts, call
 from featherhq._core.effects import AskKey, SendRequest, Sleep, TakeSlot
-from featherhq._core.events import AttemptEnded, Event, KeyRefused, RetryPlanned
+from featherhq._core.events import AttemptBegan, AttemptEnded, Event, KeyRefused, RetryPlanned
 from featherhq._core.key import Key
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._core.retry import Deadline
@@ -142,11 +142,14 @@ def test_a_listener_hears_of_each_attempt_and_each_wait() -> None:
     settings = attrs.evolve(caller.settings, listen=events.append)
     result = caller.run(call(settings, GET, Deadline(NOW + 60)), LOST, Response(503, {}), FINE)
     assert events == [
-        AttemptEnded("GET", "/a/b", "lost", 2.0),
+        AttemptBegan("GET", "/a/b", 0, {}),
+        AttemptEnded("GET", "/a/b", "lost", 2.0, 0, "unknown", None, "connection"),
         RetryPlanned("GET", "/a/b", "lost", 0.5),
-        AttemptEnded("GET", "/a/b", "503", 2.0),
+        AttemptBegan("GET", "/a/b", 1, {}),
+        AttemptEnded("GET", "/a/b", "503", 2.0, 1, "unknown", 503, None),
         RetryPlanned("GET", "/a/b", "503", 1.0),
-        AttemptEnded("GET", "/a/b", "200", 2.0),
+        AttemptBegan("GET", "/a/b", 2, {}),
+        AttemptEnded("GET", "/a/b", "200", 2.0, 2, "done", 200, None),
     ]
     assert (result.method, result.url, result.attempts, result.began) == ("GET", f"{URL}/a/b", 3, NOW + 5.5)
 

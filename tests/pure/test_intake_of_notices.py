@@ -16,7 +16,7 @@ from featherhq import (
     PermissionDeniedError,
 )
 from featherhq._core.effects import Flow, JobDone, Start
-from featherhq._core.events import CursorRefused, ScanFailed, StreamGivenUp, StreamLost
+from featherhq._core.events import CursorRefused, ScanFailed, StreamGivenUp, StreamLost, StreamOpened
 from featherhq._core.responses import Response
 from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.flows import Listing, Page
@@ -75,9 +75,9 @@ def started(flow: Flow[None]) -> list[Start]:
 
 
 def test_the_result_of_an_opening_is_kept() -> None:
-    """Whoever waits for the stream can see the result of the job that opened it."""
+    """Whoever waits for the stream can see the result of the job that opened it. Listeners hear that it is open."""
     notices = Notices()
-    assert notices.opening(EVENTS) == []
+    assert notices.opening(EVENTS) == [StreamOpened(renewed=False)]
     assert notices.intake.opening is EVENTS
     assert notices.talk.state.is_open
 

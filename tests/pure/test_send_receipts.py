@@ -10,7 +10,8 @@ from fake_time import EPOCH
 from featherhq import APIConnectionError, BadRequestError, DeliveryUnknownError, InvalidArgumentError
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST
 from featherhq._core.responses import Response
-from featherhq._threads.send import send, send_request
+from featherhq._threads.send import send
+from featherhq._threads.send_request import send_request
 from flow_caller import LOST, NOW, OTHER, THREAD, URL, Caller, ok, page, receipt, rows
 
 

@@ -79,6 +79,7 @@ def test_the_public_names() -> None:
         "SharedRateLimit",
         "Thread",
         "Threads",
+        "Turn",
         "UsageError",
         "__version__",
     ]

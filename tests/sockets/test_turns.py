@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind, count
-from featherhq import InvalidArgumentError, ReplyTimeoutError
+from featherhq import InvalidArgumentError, ReplyTimeoutError, SQLiteLedger
 from featherhq.sandbox import CutStream, Sandbox, Status
 
 
@@ -144,3 +144,44 @@ def test_waiting_for_a_reply_costs_two_requests(thread: Any, sandbox: Sandbox) -
         "streamMessages",
     ]
     assert count(sandbox, "sendMessage") == 1
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_reply_to_a_message_with_a_key_is_found_again(kind: Kind, tmp_path: Any, newest_first: bool) -> None:
+    """If a call with a key is repeated, the message is not sent again, and the reply is found: by the same client, by
+    another one, and in an open conversation. A turn has all replies again.
+    """
+    ledger = SQLiteLedger(tmp_path / "keys.db")
+    agent: Any = lambda text, _: [f"{text} {part}" for part in "ab"]  # noqa: E731 - shorter so
+    with Sandbox(agent, rate_limit=None, newest_first=newest_first) as sandbox:
+        client = kind.client(base_url=sandbox.url, timeout=5, ledger=ledger)
+        thread = client.threads.create(AGENT_ID)
+        assert thread.ask("x", key="1").text == "x a"
+        assert [request.operation for request in sandbox.requests[1:]] == ["streamMessages", "sendMessage"]
+        assert thread.ask("x", key="1").text == "x a"
+        other = kind.client(base_url=sandbox.url, timeout=5, ledger=ledger).thread(thread.id)
+        assert other.ask("x", key="1").text == "x a"
+        assert texts(other.turn("x", key="1", quiet=0.2).replies) == ["x a", "x b"]
+        with kind.client(base_url=sandbox.url, timeout=5, ledger=ledger).thread(thread.id).conversation() as chat:
+            assert chat.ask("x", key="1").text == "x a"
+            assert texts(chat.turn("y", key="2", quiet=0.2).replies) == ["y a", "y b"]
+        assert count(sandbox, "sendMessage") == 2
+        assert client.thread(thread.id).ask("y", key="2").text == "y a"
+        with pytest.raises(InvalidArgumentError):
+            thread.turn("z", key="2")
+
+
+def test_no_reply_to_a_message_with_a_key_is_a_timeout_again(kind: Kind, tmp_path: Any) -> None:
+    """If the agent has not answered, the repeated call waits for its reply, and ends by its deadline."""
+    ledger = SQLiteLedger(tmp_path / "keys.db")
+    with Sandbox(lambda _, __: [], rate_limit=None) as sandbox:
+        client = kind.client(base_url=sandbox.url, timeout=5, ledger=ledger)
+        thread = client.threads.create(AGENT_ID)
+        for _ in range(2):
+            with pytest.raises(ReplyTimeoutError, match="was accepted, but no reply came"):
+                thread.ask("x", key="1", timeout=0.5)
+        later = threading.Timer(0.3, lambda: sandbox.say(thread.id, "reply"))
+        later.start()
+        assert thread.turn("x", key="1", quiet=0.1).text == "reply"
+        later.join()
+        assert count(sandbox, "sendMessage") == 1

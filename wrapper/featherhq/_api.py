@@ -10,9 +10,10 @@ from featherhq_api import AuthenticatedClient
 
 from featherhq import _unset  # noqa: F401
 from featherhq._core.attempts import call
+from featherhq._core.calls import Call, as_call
 from featherhq._http.failures import raise_if_from_signal
 from featherhq._resource import Resource
-from featherhq._threads.send import send_request
+from featherhq._threads.send_request import send_request
 from featherhq._validation import KEY_HEADER
 from featherhq.errors import FeatherError, UsageError, one_line
 
@@ -63,7 +64,10 @@ class WiredClient(Resource, AuthenticatedClient):
             deadline = using.deadline(None)
             # A generated `send_message` must not send a message twice either.
             flow = send_request(using, kwargs, deadline)
-            return run(call(using, kwargs, deadline) if flow is None else flow)
+            if flow is None:
+                made = Call("api", method=kwargs["method"].upper())
+                flow = as_call(using, made, call(using, kwargs, deadline))
+            return run(flow)
 
         self._requests = SimpleNamespace(request=request)
         self._asynchronous = asynchronous

@@ -8,6 +8,7 @@ connections of its parent, and must not use them.
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from importlib import import_module
 from typing import Final, Protocol
@@ -40,6 +41,8 @@ def _before() -> None:
 
     import_module("featherhq._threads.conversation")
     import_module("featherhq._unset")
+    if "opentelemetry.trace" in sys.modules:
+        import_module("featherhq._telemetry.spans")
     models = import_module("featherhq_api.models")
     for name in models.__all__:
         getattr(models, name)

@@ -22,7 +22,7 @@ logger: Final = logging.getLogger("featherhq")
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING")
 
-# For each event its level and its line.
+# For each event its level and its line. The other events are not logged.
 _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
     events.AttemptEnded: (
         logging.DEBUG,
@@ -97,7 +97,9 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
 
 def log(event: Event) -> None:
     """Log an event. A listener (see `_core/events.py`)."""
-    level, line = _LINES[type(event)]
+    if (found := _LINES.get(type(event))) is None:
+        return
+    level, line = found
     if logger.isEnabledFor(level):
         logger.log(level, "%s", line(event))
 

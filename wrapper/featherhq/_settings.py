@@ -19,8 +19,10 @@ from featherhq._core.rate_limit import RateLimit
 from featherhq._core.retry import Deadline
 from featherhq._core.secrets import Secret
 from featherhq._logging import log
+from featherhq._telemetry import Listening
 from featherhq._threads.experience import Experience
 from featherhq._threads.ledger import SendLedger
+from featherhq._threads.owed import Owed
 from featherhq._version import __version__
 from featherhq.errors import ConfigurationError, one_line
 from featherhq.ledgers import Ledger
@@ -77,6 +79,7 @@ class Settings:
         user_agent: The `User-Agent` header.
         ledger: What is known about the messages that were sent.
         experience: What is known about the server.
+        owed: Which threads wait for an answer.
         clock: Gives the time in seconds of the monotonic clock.
         wall_clock: Gives the time in seconds since 1970.
         random: Gives a number from 0 to 1.
@@ -95,6 +98,7 @@ class Settings:
     user_agent: str
     ledger: SendLedger = field(factory=SendLedger, repr=False)
     experience: Experience = field(factory=Experience, repr=False)
+    owed: Owed = field(factory=Owed, repr=False)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
@@ -121,8 +125,9 @@ class Settings:
             ConfigurationError: there is no key, or the key or the URL is invalid.
             InvalidArgumentError: another argument is invalid.
         """
+        url = _base_url(base_url)
         return cls(
-            base_url=_base_url(base_url),
+            base_url=url,
             key=Key(_key_source(hidden(api_key))),
             timeout=_validation.seconds("timeout", timeout),
             max_retries=_validation.retries(max_retries),
@@ -130,6 +135,7 @@ class Settings:
             headers=_validation.headers(headers),
             user_agent=_user_agent(),
             key_ledger=cast("Ledger | None", _validation.ledger(ledger)),
+            listen=Listening(url),
         )
 
     def changed(self, **options: Any) -> Settings:

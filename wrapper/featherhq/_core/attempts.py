@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 from featherhq._core import call_errors
 from featherhq._core.bodies import ACCEPTED
 from featherhq._core.effects import Flow, SendRequest, Sleep, TakeSlot
-from featherhq._core.events import AttemptEnded, KeyRefused, RetryPlanned
+from featherhq._core.events import AttemptBegan, AttemptEnded, KeyRefused, RetryPlanned, SlotAwaited
 from featherhq._core.headers import read_date, read_retry_after
 from featherhq._core.responses import Response, TransportFailure
-from featherhq._core.retry import Outcome, Retry, Stop
+from featherhq._core.retry import Outcome, Retry, Stop, outcome_of
 from featherhq._core.slots import Priority, Urgency
 from featherhq._validation import KEY_HEADER
 from featherhq.errors import FeatherError, InvalidArgumentError
@@ -128,13 +128,15 @@ def _attempt(
     limit = settings.limit
     if limit is None:
         return (yield from _exchange(settings, request, retry, None, streaming=streaming))
-    slot = limit.slot(urgency, again=again)
-    if not (yield from TakeSlot(slot, retry.last_start)):
-        return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock()), limit.label))
+    slot, asked = limit.slot(urgency, again=again), settings.clock()
+    taken = yield from TakeSlot(slot, retry.last_start)
     try:
+        settings.listen(SlotAwaited(slot.priority.name.lower(), settings.clock() - asked, taken))
+        if not taken:
+            return _unsent(call_errors.no_slot(retry, limit.rate, limit.pace(settings.clock()), limit.label))
         return (yield from _exchange(settings, request, retry, slot, streaming=streaming))
     finally:
-        if not slot.may_have_left:
+        if taken and not slot.may_have_left:
             slot.unsent(settings.clock())
 
 
@@ -154,7 +156,9 @@ def _exchange(
         seconds -= settings.clock() - began
     if seconds <= 0:
         return _unsent(call_errors.no_time(retry))
-    effect = SendRequest(_complete(settings, request, key, streaming=streaming), seconds, streaming)
+    added: dict[str, str] = {}
+    settings.listen(AttemptBegan(retry.method, request["url"], retry.attempts, added))
+    effect = SendRequest(_complete(settings, request, key, added, streaming=streaming), seconds, streaming)
     if slot is not None:
         slot.exchange = effect.exchange
     try:
@@ -162,24 +166,39 @@ def _exchange(
     except BaseException:
         retry.may_have_left = retry.may_have_left or effect.exchange.may_have_left
         raise
-    now = settings.clock()
+    now, wait = settings.clock(), None
     if slot is not None and slot.may_have_left:
         slot.answered(now)
     if isinstance(result, Response):
         result.method, result.url, result.attempts, result.began = retry.method, retry.url, retry.attempts + 1, began
         result.secret, result.redactor = key, settings.key.redactor
         settings.ledger.heard_time(read_date(result.headers.get("date")), now)
+        wait = read_retry_after(result.headers, settings.wall_clock())
         if settings.limit is not None and result.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            settings.limit.refused(now, read_retry_after(result.headers, settings.wall_clock()))
-    settings.listen(AttemptEnded(retry.method, request["url"], _summary(result), now - began))
+            settings.limit.refused(now, wait)
+    settings.listen(_ended(retry, request["url"], result, wait, now - began))
     return result, began
+
+
+def _ended(
+    retry: Retry, path: str, result: Response | TransportFailure, retry_after: float | None, seconds: float
+) -> AttemptEnded:
+    failure = None
+    if isinstance(result, TransportFailure):
+        failure = "timeout" if result.timed_out else "connection"
+    outcome = outcome_of(result, retry_after).name.lower()
+    return AttemptEnded(
+        retry.method, path, _summary(result), seconds, retry.attempts, outcome, result.status_code, failure
+    )
 
 
 def _unsent(error: FeatherError) -> tuple[Stop, float]:
     return Stop(error, Outcome.NEVER_SENT), math.inf
 
 
-def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, streaming: bool) -> Mapping[str, Any]:
+def _complete(
+    settings: Settings, request: Mapping[str, Any], key: Secret, added: Mapping[str, str], *, streaming: bool
+) -> Mapping[str, Any]:
     """The request with what the generated code leaves to us: the host, the key, the headers."""
     headers = {
         "User-Agent": settings.user_agent,
@@ -191,7 +210,7 @@ def _complete(settings: Settings, request: Mapping[str, Any], key: Secret, *, st
     # Names are compared without case (RFC 9110 section 5.1). A header that is sent twice confuses some proxies.
     named = {
         name.lower(): (name, value)
-        for given in (headers, settings.headers, request.get("headers", {}), key_header)
+        for given in (headers, added, settings.headers, request.get("headers", {}), key_header)
         for name, value in given.items()
     }
     return {**request, "url": settings.base_url + request["url"], "headers": dict(named.values())}

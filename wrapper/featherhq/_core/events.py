@@ -1,29 +1,101 @@
-"""What happens inside a client, for whoever listens: attempts, retries, streams, scans. Pure.
+"""What happens inside a client, for whoever listens: calls, attempts, retries, streams, scans. Pure.
 
-A listener is a function that takes an event. Logging is the first listener (`_logging.py`). The events are named
-tuples: Python makes such classes faster than those of attrs, which counts when a program starts.
+A listener is a function that takes an event. Logging is the first listener (`_logging.py`), and OpenTelemetry the
+second (`_telemetry/`). The events are named tuples: Python makes such classes faster than those of attrs, which counts
+when a program starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from featherhq._core.calls import Call
+
+
+class CallBegan(NamedTuple):
+    """A call begins. Until it ends, all events in the same thread or task belong to it.
+
+    Attributes:
+        call: The call.
+    """
+
+    call: Call
+
+
+class CallEnded(NamedTuple):
+    """A call has ended.
+
+    Attributes:
+        call: The call.
+        error: Why it failed, or `None`.
+        seconds: How long it took.
+    """
+
+    call: Call
+    error: BaseException | None
+    seconds: float
+
+
+class SlotAwaited(NamedTuple):
+    """A request has waited in the queue of the rate limit.
+
+    Attributes:
+        priority: The name of the class in which it waited.
+        seconds: How long.
+        taken: Whether it got a slot. If not, it is not sent.
+    """
+
+    priority: str
+    seconds: float
+    taken: bool
+
+
+class AttemptBegan(NamedTuple):
+    """An attempt begins.
+
+    Attributes:
+        method: The HTTP method. It has the same meaning in the other events.
+        path: The path of the URL. It has the same meaning in the other events.
+        again: How many attempts were made before.
+        headers: A listener may add headers to the request here, such as the context of a trace. The key and the
+            headers of the caller win over them.
+    """
+
+    method: str
+    path: str
+    again: int
+    headers: dict[str, str]
 
 
 class AttemptEnded(NamedTuple):
     """One attempt has ended.
 
     Attributes:
-        method: The HTTP method. It has the same meaning in the other events.
-        path: The path of the URL. It has the same meaning in the other events.
         result: The status, or what failed, in a few words. It has the same meaning in the other events.
         seconds: How long the attempt took.
+        again: How many attempts were made before.
+        outcome: The name of its outcome.
+        status_code: The status, or `None` if no response came.
+        failure: "timeout" or "connection" if no usable response came, else `None`.
     """
 
     method: str
     path: str
     result: str
     seconds: float
+    again: int
+    outcome: str
+    status_code: int | None
+    failure: str | None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in a word: the status, or the failure; `None` for a success."""
+        if self.failure is None and self.outcome != "done":
+            return str(self.status_code)
+        return self.failure
 
 
 class RetryPlanned(NamedTuple):
@@ -95,6 +167,32 @@ class EarlierUnanswered(NamedTuple):
 
     thread_id: str
     number: int
+
+
+class ConversationOpened(NamedTuple):
+    """A conversation is open.
+
+    Attributes:
+        conversation: It has the same meaning in `ConversationClosed`. To a listener it says only which one it is.
+    """
+
+    conversation: object
+
+
+class ConversationClosed(NamedTuple):
+    """A conversation was closed. There is no such event if its owner dropped it instead."""
+
+    conversation: object
+
+
+class StreamOpened(NamedTuple):
+    """A stream is open.
+
+    Attributes:
+        renewed: Whether the last one is still open.
+    """
+
+    renewed: bool
 
 
 class StreamLost(NamedTuple):
@@ -178,7 +276,11 @@ class SharedLimitBack(NamedTuple):
 
 
 Event = (
-    AttemptEnded
+    CallBegan
+    | CallEnded
+    | SlotAwaited
+    | AttemptBegan
+    | AttemptEnded
     | RetryPlanned
     | KeyRefused
     | SearchStarted
@@ -186,6 +288,9 @@ Event = (
     | LedgerFailed
     | MessageSentAgain
     | EarlierUnanswered
+    | ConversationOpened
+    | ConversationClosed
+    | StreamOpened
     | StreamLost
     | StreamGivenUp
     | ScanFailed

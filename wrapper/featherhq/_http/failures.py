@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # h11 and aiohttp quote the bytes that they could not read, at the end of their errors.
 _QUOTED: Final = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
-_LIBRARIES: Final = frozenset({"aiohttp", "h11", "httpcore", "ssl"})
+_LIBRARIES: Final = frozenset({"aiohttp", "h11", "httpcore", "opentelemetry", "ssl", "wrapt"})
 
 # With these errors, no request can have reached the server. With any other error, it may have.
 _NEVER_SENT: Final = (

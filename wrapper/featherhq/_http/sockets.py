@@ -29,7 +29,7 @@ from featherhq._http.requests import readable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from featherhq._http.proxies import Proxy
 
@@ -122,6 +122,11 @@ class SocketTransport(httpx.BaseTransport):
         if not exchange.is_ours:
             # A test tool such as pytest-httpx has replaced this function to intercept requests. Its function is called.
             return mocked(httpx.HTTPTransport(), request)
+        return _inside_tracers(mocked, self)(request)
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """As `handle_request`, without tracers."""
+        exchange = request.extensions[EXCHANGE]
         current().layer = self._layers + (request.url.scheme == "https")
         try:
             with _as_httpx_errors():
@@ -157,6 +162,28 @@ class SocketTransport(httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
+
+
+def _inside_tracers(function: Any, transport: SocketTransport) -> Callable[[httpx.Request], httpx.Response]:
+    """How a transport sends, inside the tracers (such as OpenTelemetry's) that have wrapped httpx's own function.
+
+    They wrap with the package wrapt, which keeps the wrapping function under this name.
+    """
+    tracer = getattr(function, "_self_wrapper", None)
+    if tracer is None:
+        return transport.send
+    inner = _inside_tracers(function.__wrapped__, transport)
+
+    def send(request: httpx.Request) -> httpx.Response:
+        try:
+            answer: httpx.Response = tracer(inner, transport, (request,), {})
+        except BaseException as error:
+            # The local variables of the tracer contain the key too.
+            forget_variables(error)
+            raise
+        return answer
+
+    return send
 
 
 def _was_writing(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import closing, suppress
+from contextvars import copy_context
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -151,7 +152,8 @@ class Job:
         self._flow = flow
         self.response: httpx.Response | None = None
         self.interrupt = Interrupt()
-        self._thread = Thread(target=self._run, name="featherhq-stream", daemon=True)
+        # It sees the context variables of whoever starts it, such as the trace. A task does so by itself.
+        self._thread = Thread(target=copy_context().run, args=[self._run], name="featherhq-stream", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # A bookmark begins with this. A new form gets a new number.
 _PREFIX: Final = "bookmark-1."
 _ANY_PREFIX: Final = "bookmark-"
+# What is so, as bits of one number.
+_SURE: Final = 1
+_PROVEN: Final = 2
 # Bytes of the hash that stands for an id. Among a few hundred ids, two with equal hashes are all but impossible.
 _HASH_LENGTH: Final = 6
 
@@ -101,7 +104,7 @@ class After:
             self.anchor,
             _milliseconds(self.anchor_at),
             _milliseconds(self.since),
-            int(self.is_sure),
+            _SURE * self.is_sure + _PROVEN * self.is_proven,
             self.order,
             base,
             *(part for pair in given for part in pair),
@@ -136,17 +139,18 @@ class After:
         """The id of the thread, and what the bookmark says; `None` if it cannot be read."""
         try:
             parts: Any = json.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-            theirs, anchor, anchor_at, since, is_sure, order, base, *given = parts
+            theirs, anchor, anchor_at, since, flags, order, base, *given = parts
             pairs = zip(given[::2], given[1::2], strict=True)
             after = cls(
                 anchor,
                 _seconds(anchor_at),
                 _seconds(since),
-                is_sure == 1,
+                is_sure=bool(flags & _SURE),
+                is_proven=bool(flags & _PROVEN),
                 order=order,
                 given={str(one): None if at is None else base + at for one, at in pairs},
             )
-            times = (anchor_at, since, base, *given[1::2])
+            times = (anchor_at, since, flags, base, *given[1::2])
             is_right = isinstance(theirs, str) and (anchor is None or read_id(anchor) == anchor)
             is_right = (
                 is_right

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve
 
 from featherhq import _validation
 from featherhq._core.attempts import noting
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.effects import Closed, Post
-from featherhq._core.events import EarlierUnanswered
+from featherhq._core.events import ConversationClosed, ConversationOpened, EarlierUnanswered
 from featherhq._core.retry import Outcome, Stop
 from featherhq._threads.bookmark import After
 from featherhq._threads.open_conversation import HINTS, OpenConversation, accepted_note
 from featherhq._threads.resumed import ResumedMessages
-from featherhq._threads.send import check_key, send
+from featherhq._threads.send import check_key, send, was_begun
 from featherhq.errors import ReplyTimeoutError, UsageError
 from featherhq.models import Turn
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
     from featherhq._threads.own import Own
     from featherhq.models import Message, SentMessage
+
+T = TypeVar("T")
 
 # `ask` waits for this part of its time for a stream. Then it sends the message without one.
 _STREAM_SHARE: Final = 1 / 3
@@ -69,7 +72,8 @@ class ConversationFlow(OpenConversation):
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries
-        with self._alone():
+        opener = self._intake.opener = Call("conversation", self._listing.thread_id, composite=True)
+        with self._alone(), calling(self._settings, opener):
             # As long as a call may take, unless servers hold back the head of a stream.
             now, patience = self._settings.clock(), self._settings.experience.patience
             yield from self._have_stream(now + (self._seconds if self._may_wait else min(self._seconds, patience)))
@@ -79,10 +83,12 @@ class ConversationFlow(OpenConversation):
             if not self._state.is_open:
                 self._state.begin_without_stream(self._settings.clock())
             yield from self._resume(now + self._seconds, self._seconds)
+            self._settings.listen(ConversationOpened(self))
 
     def close(self) -> Closed:
         """From now on, whoever waits learns that there are no more messages. Returns what closes the mailbox."""
         self._intake.closed = self._intake.closed or Closed()
+        self._settings.listen(ConversationClosed(self))
         return self._intake.closed
 
     def bookmark(self) -> str:
@@ -107,12 +113,15 @@ class ConversationFlow(OpenConversation):
             FeatherError: as in `send`.
         """
         self._check_open()
-        return (yield from self.ask_once(text, deadline, key))
+        with self._alone():
+            turn = yield from self._as(Call("ask"), self._turn(text, deadline, None, key))
+            return turn.replies[0]
 
     def ask_once(self, text: object, deadline: Deadline, key: object = None) -> Flow[Message]:
         """As `ask`, for a conversation that is opened for this one question."""
         with self._alone():
-            return (yield from self._turn(text, deadline, None, key)).replies[0]
+            turn = yield from self._as(Call("ask"), self._first_turn(text, deadline, None, key))
+            return turn.replies[0]
 
     def turn(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
@@ -123,13 +132,15 @@ class ConversationFlow(OpenConversation):
             FeatherError: as in `send`.
         """
         self._check_open()
-        return (yield from self.turn_once(text, quiet, deadline, key))
+        seconds = _validation.seconds("quiet", quiet)
+        with self._alone():
+            return (yield from self._as(Call("turn"), self._turn(text, deadline, seconds, key)))
 
     def turn_once(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
         """As `turn`, for a conversation that is opened for this one turn."""
         seconds = _validation.seconds("quiet", quiet)
         with self._alone():
-            return (yield from self._turn(text, deadline, seconds, key))
+            return (yield from self._as(Call("turn"), self._first_turn(text, deadline, seconds, key)))
 
     def await_reply(self, deadline: Deadline) -> Flow[Message]:
         """The reply to the message that the conversation goes on from. It is opened for this.
@@ -139,17 +150,8 @@ class ConversationFlow(OpenConversation):
             ReplyTimeoutError: no reply came in time.
             FeatherError: the list cannot be read.
         """
-        settings, messages = self._settings, self._state.messages
-        assert isinstance(messages, ResumedMessages)  # noqa: S101 - it was made for this
         with self._alone():
-            own, now = messages.expect_reply(settings.clock()), settings.clock()
-            yield from self._have_stream(now + self._stream_patience(deadline, now))
-            yield from self._resume(deadline.at, deadline.seconds)
-            self._state.ask(settings.clock())
-            try:
-                found = yield from self._replies(own, deadline, None)
-            finally:
-                self._state.asked()
+            own, found = yield from self._as(Call("wait_for_reply"), self._late_replies(deadline, None))
         if found:
             return found[0]
         raise self._no_reply(own, f"no reply to message {own.id} came", deadline, in_doubt=False)
@@ -187,6 +189,39 @@ class ConversationFlow(OpenConversation):
                     return None
                 yield from self._wait(until)
 
+    def _as(self, call: Call, flow: Flow[T]) -> Flow[T]:
+        """The flow of a call that sends no request itself."""
+        call.thread_id, call.composite = self._listing.thread_id, True
+        return as_call(self._settings, call, flow)
+
+    def _first_turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
+        """As `_turn`, for a conversation that is not open. Its message may have been sent by an earlier call."""
+        settings, thread_id = self._settings, self._listing.thread_id
+        if not (yield from was_begun(settings, thread_id, text, deadline, key)):
+            return (yield from self._turn(text, deadline, quiet, key))
+        # The replies may have come already. So the conversation goes on after the message.
+        sent = yield from send(settings, thread_id, text, deadline, key)
+        self._begin(After.read(thread_id, sent.receipt))
+        own, replies = yield from self._late_replies(deadline, quiet)
+        if not replies:
+            raise self._no_reply(own, f"message {own.id} was accepted, but no reply came", deadline, in_doubt=False)
+        return Turn(sent.receipt, tuple(replies))
+
+    def _late_replies(self, deadline: Deadline, quiet: float | None) -> Flow[tuple[Own, list[Message]]]:
+        """The message that the conversation goes on from, and its replies. The conversation is opened for this."""
+        settings, state, messages = self._settings, self._state, self._state.messages
+        assert isinstance(messages, ResumedMessages)  # noqa: S101 - it was made for this
+        own, now = messages.expect_reply(settings.clock()), settings.clock()
+        own.expects_more = quiet is not None
+        with noting(lambda: accepted_note(own)):
+            yield from self._have_stream(now + self._stream_patience(deadline, now))
+            yield from self._resume(deadline.at, deadline.seconds)
+            state.ask(settings.clock())
+            try:
+                return own, (yield from self._replies(own, deadline, quiet))
+            finally:
+                state.asked()
+
     def _turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
         """Send a message and take the replies: the first one, or all until the agent has been quiet for so long."""
         settings, state = self._settings, self._state
@@ -194,6 +229,7 @@ class ConversationFlow(OpenConversation):
         check_key(settings, key)
         yield from self._catch_up(deadline.at)
         earlier = len(state.messages.unanswered(settings.clock()))
+        in_doubt = earlier > 0 or settings.owed.is_unanswered(self._listing.thread_id, settings.clock())
         if earlier:
             settings.listen(EarlierUnanswered(self._listing.thread_id, earlier))
         state.ask(settings.clock())
@@ -209,8 +245,8 @@ class ConversationFlow(OpenConversation):
             state.asked()
         if not replies:
             what = f"message {own.id} was accepted, but no reply came"
-            raise self._no_reply(own, what, deadline, in_doubt=earlier > 0)
-        return Turn(sent.receipt, tuple(replies), in_doubt=earlier > 0)
+            raise self._no_reply(own, what, deadline, in_doubt=in_doubt)
+        return Turn(sent.receipt, tuple(replies), in_doubt=in_doubt)
 
     def _replies(self, own: Own, deadline: Deadline, quiet: float | None) -> Flow[list[Message]]:
         """Take the replies to a message, once there are enough or the time is up. They stay if the call is given up."""
@@ -241,7 +277,7 @@ class ConversationFlow(OpenConversation):
         thread_id = self._listing.thread_id
         hint = "Do not send it again. The reply may still come: thread.messages() will show it; or raise timeout=."
         if in_doubt:
-            hint += " An earlier message of this conversation was unanswered too, so the next reply may be to that one."
+            hint += " An earlier message in this thread was unanswered too, so the next reply may be to that one."
         trouble, self._intake.trouble = self._intake.trouble, None
         error = ReplyTimeoutError(
             f"thread {thread_id}: {what} within {deadline.seconds:g} s",

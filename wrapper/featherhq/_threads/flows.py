@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from featherhq import _validation
 from featherhq._core.attempts import attempts, call
 from featherhq._core.bodies import SHOWN
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.effects import Announce, Closed
 from featherhq._core.events import OthersLeftOut
 from featherhq._core.retry import POLICY, Deadline, Retry, Stop
@@ -97,11 +98,12 @@ def create_thread(
         **_maps(metadata, variables),
     }
     request = api._get_kwargs(body=CreateThreadBody.from_dict(given))  # noqa: SLF001
-    response = yield from call(settings, request, settings.deadline(timeout))
-    details = _thread(response)
-    thread_id = read_id(details.id)
-    if thread_id is None or not thread_id.strip("."):
-        raise response.not_as_promised("a thread without a valid id")
+    with calling(settings, Call("create")) as made:
+        response = yield from call(settings, request, settings.deadline(timeout))
+        details = _thread(response)
+        made.thread_id = thread_id = read_id(details.id)
+        if thread_id is None or not thread_id.strip("."):
+            raise response.not_as_promised("a thread without a valid id")
     return thread_id, details
 
 
@@ -109,7 +111,7 @@ def get_thread(settings: Settings, thread_id: str, timeout: float | None = None)
     """The details of a thread."""
     from featherhq_api.api.threads import get_thread as api
 
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id)), timeout)  # noqa: SLF001
+    return _details(settings, Call("get", thread_id), api._get_kwargs(in_path(thread_id)), timeout)  # noqa: SLF001
 
 
 def update_thread(
@@ -120,7 +122,8 @@ def update_thread(
     from featherhq_api.models import UpdateThreadBody
 
     body = UpdateThreadBody.from_dict(_maps(metadata, variables))
-    return _details(settings, thread_id, api._get_kwargs(in_path(thread_id), body=body), timeout)  # noqa: SLF001
+    request = api._get_kwargs(in_path(thread_id), body=body)  # noqa: SLF001
+    return _details(settings, Call("update", thread_id), request, timeout)
 
 
 def close_thread(
@@ -133,7 +136,7 @@ def close_thread(
     checked = _validation.optional_text("reason", reason)
     body = CloseThreadBody.from_dict({} if checked is None else {"reason": checked})
     request = api._get_kwargs(in_path(thread_id), body=body)  # noqa: SLF001
-    details = yield from _details(settings, thread_id, request, timeout)
+    details = yield from _details(settings, Call("close", thread_id), request, timeout)
     yield from Announce(thread_id, Closed("thread"))
     return details
 
@@ -149,8 +152,15 @@ def list_messages(
     return _page(settings, (yield from call(settings, _list_request(listing, cursor), deadline, urgency)), listing)
 
 
-def scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
+def scan_page(
+    settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency, opener: Call | None = None
+) -> Flow[Page]:
     """As `list_messages`, but without retries, for a background job. It may wait any time for a slot."""
+    scan = Call("scan", listing.thread_id, opener=opener)
+    return as_call(settings, scan, _scan_page(settings, listing, cursor, urgency))
+
+
+def _scan_page(settings: Settings, listing: Listing, cursor: str | None, urgency: Urgency) -> Flow[Page]:
     request = _list_request(listing, cursor)
     retry = Retry("GET", settings.base_url + request["url"], 0, Deadline(math.inf), settings.random)
     retry.seconds = POLICY.longest_attempt
@@ -204,7 +214,12 @@ def _read_page(response: Response) -> Page | str:
 
 
 def open_stream(
-    settings: Settings, thread_id: str, urgency: Urgency, max_retries: int, seconds: float | None = None
+    settings: Settings,
+    thread_id: str,
+    urgency: Urgency,
+    max_retries: int,
+    seconds: float | None = None,
+    opener: Call | None = None,
 ) -> Flow[Response | Stop]:
     """Open the event stream of a thread.
 
@@ -215,13 +230,15 @@ def open_stream(
         max_retries: Attempts after the first.
         seconds: How long it may take after the rate limit has let it through. The default is a little less than the
             client's timeout.
+        opener: The call that opened the conversation, if a conversation needs it.
     """
     from featherhq_api.api.threads import stream_messages as api
 
     request = api._get_kwargs(in_path(thread_id))  # noqa: SLF001
     retry = Retry("GET", settings.base_url + request["url"], max_retries, Deadline(math.inf), settings.random)
     retry.seconds = settings.timeout * _OPENING_PART if seconds is None else seconds
-    return attempts(settings, request, retry.deadline, urgency=urgency, streaming=True, retry=retry)
+    opening = attempts(settings, request, retry.deadline, urgency=urgency, streaming=True, retry=retry)
+    return as_call(settings, Call("stream", thread_id, opener=opener), opening)
 
 
 def _maps(metadata: object, variables: object) -> dict[str, Any]:
@@ -233,13 +250,15 @@ def _maps(metadata: object, variables: object) -> dict[str, Any]:
 
 
 def _details(
-    settings: Settings, thread_id: str, request: dict[str, Any], timeout: float | None = None
+    settings: Settings, made: Call, request: dict[str, Any], timeout: float | None = None
 ) -> Flow[ThreadDetails]:
-    response = yield from call(settings, request, settings.deadline(timeout))
-    details = _thread(response)
-    theirs = details.id
-    if isinstance(theirs, str) and theirs.lower() != thread_id.lower():
-        raise response.not_as_promised("another thread than the requested one")
+    """Make a call that returns the thread that it is about."""
+    with calling(settings, made):
+        response = yield from call(settings, request, settings.deadline(timeout))
+        details = _thread(response)
+        theirs = details.id
+        if isinstance(theirs, str) and theirs.lower() != str(made.thread_id).lower():
+            raise response.not_as_promised("another thread than the requested one")
     return details
 
 

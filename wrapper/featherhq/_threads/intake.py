@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from featherhq._core.effects import Accepted, Cancel, Chunk, Closed, Ended, Start
-from featherhq._core.events import CursorRefused, ScanFailed
+from featherhq._core.events import CursorRefused, ScanFailed, StreamOpened
 from featherhq._core.pagination import EndlessListError
 from featherhq._core.responses import Response
 from featherhq._core.retry import Stop
@@ -22,6 +22,7 @@ from featherhq._threads.streams import Connect
 from featherhq.errors import APIStatusError, AuthenticationError, BadRequestError, FeatherError, NotFoundError
 
 if TYPE_CHECKING:
+    from featherhq._core.calls import Call
     from featherhq._core.effects import Flow, JobDone, Notice
     from featherhq._settings import Settings
     from featherhq._threads.flows import Listing
@@ -49,6 +50,7 @@ class Intake:
         trouble: The error that keeps the list from being read for good, until somebody is told.
         failure: The last error of the list.
         retries: How often the next job may repeat its request to open a stream.
+        opener: The call that opened the conversation.
     """
 
     def __init__(self, settings: Settings, listing: Listing, state: ConversationState) -> None:
@@ -57,6 +59,7 @@ class Intake:
         self.trouble: FeatherError | None = None
         self.failure: FeatherError | None = None
         self.retries = 0
+        self.opener: Call | None = None
         self._settings = settings
         self._listing = listing
         self._state = state
@@ -72,10 +75,13 @@ class Intake:
             command = todo.popleft()
             if isinstance(command, Connect):
                 retries, self.retries = self.retries, 0
-                flow = flows.open_stream(settings, self._listing.thread_id, command.urgency, retries)
+                flow = flows.open_stream(
+                    settings, self._listing.thread_id, command.urgency, retries, opener=self.opener
+                )
                 yield from Start(command.job, flow)
             elif isinstance(command, AskPage):
-                yield from Start(_SCAN, flows.scan_page(settings, self._listing, command.cursor, command.urgency))
+                page = flows.scan_page(settings, self._listing, command.cursor, command.urgency, self.opener)
+                yield from Start(_SCAN, page)
             else:
                 yield from Cancel(command.job)
 
@@ -107,6 +113,7 @@ class Intake:
         self.opening = opening
         if isinstance(opening, Response):
             if opening.is_stream:
+                self._settings.listen(StreamOpened(renewed=self._state.is_open))
                 streams.opened(notice.job, now)
             else:
                 streams.refused(notice.job, f"{opening.status_code} without an event stream", now)
@@ -146,4 +153,5 @@ class Intake:
 
     def _saw(self, messages: list[Message]) -> None:
         if messages:
+            self._settings.owed.saw(self._listing.thread_id, messages)
             self._settings.ledger.saw(self._listing.thread_id, messages, self._settings.clock())

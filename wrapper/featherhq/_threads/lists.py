@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from featherhq import _validation
 from featherhq._core.attempts import call
+from featherhq._core.calls import Call, as_call, calling
 from featherhq._core.pagination import EndlessListError, History, Pages
 from featherhq._threads.bookmark import After, hashed
 from featherhq._threads.flows import Listing, in_path, list_messages
 from featherhq._threads.own import made_at
 from featherhq._threads.resume import ResumeScan
-from featherhq.errors import BadRequestError, InvalidArgumentError, NotFoundError, one_line
+from featherhq._threads.scan_pages import read_pages
+from featherhq.errors import InvalidArgumentError, one_line
 from featherhq.models import read_id
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ class MessageList:
             InvalidArgumentError: the message to begin after is not in the thread.
             ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
         """
+        return as_call(self._settings, Call("messages", self._listing.thread_id), self._next())
+
+    def _next(self) -> Flow[list[Message]]:
         if self._after is not None:
             self.is_over = True
             return (yield from self._all_after(self._after))
@@ -111,7 +116,8 @@ class MessageList:
         scan = ResumeScan(self._settings.experience, after, floor)
         # Without direction and status: the message to begin after may have others.
         listing = Listing(self._listing.thread_id, page_size=self._listing.page_size)
-        yield from read_pages(self._settings, listing, scan, self._timeout)
+        # Each page has a timeout of its own.
+        yield from read_pages(self._settings, listing, scan, lambda: self._settings.deadline(self._timeout))
         if not scan.has_anchor and not after.is_proven:
             raise InvalidArgumentError(
                 f"after: message {one_line(str(after.anchor))} is not in thread {listing.thread_id}",
@@ -127,32 +133,6 @@ class MessageList:
             and wanted.status in (None, message.status)
         ]
         return ready[::-1] if self._newest_first else ready
-
-
-def read_pages(settings: Settings, listing: Listing, scan: ResumeScan, timeout: float | None) -> Flow[None]:
-    """Read pages until a scan has seen enough. Each page has a timeout of its own.
-
-    Raises:
-        ResponseDecodeError: as in `list_messages`, or too many pages in a row bring nothing new.
-    """
-    while True:
-        deadline = settings.deadline(timeout)
-        try:
-            page = yield from list_messages(settings, listing, scan.cursor, deadline)
-        except (BadRequestError, NotFoundError):
-            # The server may have refused the cursor.
-            if not scan.may_begin_again:
-                raise
-            scan.refused()
-            continue
-        try:
-            if scan.add(page.messages, page.next_cursor):
-                return
-        except EndlessListError as error:
-            problem = str(error)
-        else:
-            continue
-        raise page.response.not_as_promised(problem)
 
 
 class ThreadList:
@@ -193,8 +173,9 @@ class ThreadList:
         """
         ready: list[tuple[str, ThreadDetails]] = []
         deadline = self._settings.deadline(self._timeout)
-        while not ready and not self.is_over:
-            ready = yield from self._page(deadline)
+        with calling(self._settings, Call("list")):
+            while not ready and not self.is_over:
+                ready = yield from self._page(deadline)
         return ready
 
     def _page(self, deadline: Deadline) -> Flow[list[tuple[str, ThreadDetails]]]:

@@ -87,6 +87,14 @@ class Once:
         receipt = None if self.entry is None else self.entry.receipt
         return None if receipt is None else from_text(receipt)
 
+    def exists(self) -> Flow[bool]:
+        """Whether there is an entry."""
+        try:
+            yield from self.look()
+        except LedgerError as error:
+            raise _unsent(error) from None
+        return self.entry is not None
+
     def look_patiently(self) -> Flow[SentMessage | None]:
         """As `look`. If another call may be sending the message just now, wait a moment for its receipt."""
         pauses = iter(POLICY.first_looks)

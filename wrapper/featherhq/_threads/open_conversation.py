@@ -55,13 +55,20 @@ class OpenConversation:
     def __init__(self, settings: Settings, thread_id: str, after: After | None) -> None:
         self._settings = settings
         self._listing = Listing(thread_id)
-        ledger = settings.ledger
+        self._opened = False
+        self._reading = Lock()
+        self._begin(after)
+        _forks.renew(self)
+
+    def _begin(self, after: After | None) -> None:
+        """Begin to collect what becomes known. Nothing may run in the background yet."""
+        settings, ledger = self._settings, self._settings.ledger
         self._state = ConversationState(
-            thread_id,
+            self._listing.thread_id,
             settings.experience,
             settings.random,
             ledger.server_time,
-            ledger.known(thread_id),
+            ledger.known(self._listing.thread_id),
             settings.clock(),
             settings.wall_clock(),
             settings.listen,
@@ -69,9 +76,6 @@ class OpenConversation:
         )
         self._after = after
         self._intake = Intake(settings, self._listing, self._state)
-        self._opened = False
-        self._reading = Lock()
-        _forks.renew(self)
 
     def forked(self) -> None:
         """As `Forkable.forked`: the conversation goes on in the parent."""

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from featherhq import _validation
+from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Sleep
 from featherhq._core.events import SearchFailed
-from featherhq._core.pagination import EndlessListError
 from featherhq._core.retry import POLICY
 from featherhq._core.slots import Priority, Urgency
-from featherhq._threads.flows import LASTING, Listing, list_messages
+from featherhq._threads.flows import LASTING, Listing
 from featherhq._threads.history import Anchor, HistoryScan
 from featherhq._threads.ledger import CLOCK_SLACK, UNSURE_WITHIN, Match, same_text
-from featherhq.errors import BadRequestError, FeatherError, NotFoundError
+from featherhq._threads.scan_pages import read_pages
+from featherhq.errors import FeatherError
 from featherhq.ledgers import Claims
 from featherhq.models import INBOUND, OUTBOUND, Message, SentMessage
 
@@ -141,7 +142,7 @@ class Search:
         scan = HistoryScan(settings.experience, floor=floor, anchor=self._anchor)
         deadline = self._deadline.share(settings.clock(), POLICY.search_share)
         # In a new process, the first response is the first one that tells the server's time.
-        yield from read_inbound(settings, sending.thread_id, scan, deadline, lambda: sending.floor)
+        yield from _read_inbound(settings, sending.thread_id, scan, deadline, lambda: sending.floor)
         # Read after the list: a message that another call has sent before is claimed by now, or its call is busy.
         claims = Claims() if once is None else (yield from once.claims())
         listed, now = scan.listed, settings.clock()
@@ -172,37 +173,12 @@ class Search:
         return receipt
 
 
-def read_inbound(
+def _read_inbound(
     settings: Settings, thread_id: str, scan: HistoryScan, deadline: Deadline, floor: Callable[[], float | None]
 ) -> Flow[None]:
-    """Read pages of the user's messages until a scan has seen enough.
-
-    Args:
-        settings: The client's settings.
-        thread_id: The thread's id.
-        scan: The scan.
-        deadline: The end of the scan.
-        floor: Gives the floor of the scan, which may become known only with the first page.
-    """
-    listing = Listing(thread_id, INBOUND)
-    while True:
-        try:
-            page = yield from list_messages(settings, listing, scan.cursor, deadline, Urgency(Priority.RECONCILE))
-        except (BadRequestError, NotFoundError):
-            # The server may have refused the cursor, because the message of that id is gone.
-            if not scan.may_begin_again:
-                raise
-            scan.refused()
-            continue
-        scan.has_floor(floor())
-        try:
-            if scan.add(page.messages, page.next_cursor):
-                return
-        except EndlessListError as error:
-            problem = str(error)
-        else:
-            continue
-        raise page.response.not_as_promised(problem)
+    """Read the user's messages of a thread."""
+    listing, urgency = Listing(thread_id, INBOUND), Urgency(Priority.RECONCILE)
+    return read_pages(settings, listing, scan, lambda: deadline, urgency=urgency, floor=floor)
 
 
 def find_sent(
@@ -218,7 +194,8 @@ def find_sent(
     # The clocks of the server's machines may differ by the slack.
     floor = _validation.moment("since", since).timestamp() - CLOCK_SLACK
     scan = HistoryScan(settings.experience, floor=floor)
-    yield from read_inbound(settings, thread_id, scan, deadline, lambda: floor)
+    with calling(settings, Call("find_sent", thread_id)):
+        yield from _read_inbound(settings, thread_id, scan, deadline, lambda: floor)
     return next(
         (
             message

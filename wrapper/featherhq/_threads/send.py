@@ -8,15 +8,15 @@ other processes count too (`once.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from attrs import frozen
 
 from featherhq import _validation
 from featherhq._core.attempts import attempts, noting
+from featherhq._core.calls import Call, calling
 from featherhq._core.effects import Accepted, Sleep
 from featherhq._core.events import MessageSentAgain, SearchStarted
 from featherhq._core.responses import Response
@@ -42,8 +42,6 @@ _MAY_BE_CLOSED: Final = (
     "Feather's message says what it did not accept. Nothing was done. The thread may be closed: check "
     "thread.refresh().details."
 )
-# A placeholder for the id of a thread. With it, the path of the operation is found in the generated code.
-_ANY_THREAD: Final = "any-thread"
 
 
 @frozen
@@ -79,8 +77,14 @@ def send(settings: Settings, thread_id: str, text: object, deadline: Deadline, k
     """
     message, checked = _validation.text("text", text), check_key(settings, key)
     once = None if checked is None else Once(settings, *checked, thread_id, message, deadline)
-    with settings.ledger.sending(thread_id, message, settings.clock(), once.key if once else None) as sending:
-        return (yield from _Send(settings, sending, message, deadline, once).run())
+    ledger, made = settings.ledger, Call("send", thread_id)
+    with (
+        calling(settings, made),
+        ledger.sending(thread_id, message, settings.clock(), once.key if once else None) as sending,
+    ):
+        sent = yield from _Send(settings, sending, message, deadline, once).run()
+        made.message_id, made.reconciled = sent.receipt.message_id, sent.receipt.reconciled
+        return sent
 
 
 def check_key(settings: Settings, key: object) -> tuple[Ledger, str] | None:
@@ -100,30 +104,20 @@ def check_key(settings: Settings, key: object) -> tuple[Ledger, str] | None:
     return settings.key_ledger, _validation.message_key(key)
 
 
-def send_request(settings: Settings, request: Mapping[str, Any], deadline: Deadline) -> Flow[Response] | None:
-    """As `send`, for a request of a generated function. Returns `None` if the request belongs to another operation.
+def was_begun(settings: Settings, thread_id: str, text: object, deadline: Deadline, key: object) -> Flow[bool]:
+    """Whether an earlier call with the same key has begun to send the message. It asks the ledger and not the server.
 
-    If the response was lost and the message was found, the response is made from what the thread shows.
-
-    Args:
-        settings: The client's settings.
-        request: As in `call`.
-        deadline: The end of the call.
+    Raises:
+        FeatherError: as in `send`.
     """
-    before, _, after = _request(_ANY_THREAD, "")["url"].partition(_ANY_THREAD)
-    path, body = request["url"], request.get("json")
-    thread_id = path.removeprefix(before).removesuffix(after)
-    is_one = request["method"].upper() == "POST" and path == before + thread_id + after and "/" not in thread_id
-    if not is_one or not isinstance(body, Mapping):
-        return None
-    return _response(settings, unquote(thread_id), body.get("message"), deadline)
+    message, checked = _validation.text("text", text), check_key(settings, key)
+    if checked is None:
+        return False
+    return (yield from Once(settings, *checked, thread_id, message, deadline).exists())
 
 
-def _response(settings: Settings, thread_id: str, text: object, deadline: Deadline) -> Flow[Response]:
-    return (yield from send(settings, thread_id, text, deadline)).response
-
-
-def _request(thread_id: str, text: str) -> dict[str, Any]:
+def request_for(thread_id: str, text: str) -> dict[str, Any]:
+    """The request of a message, as generated code makes it."""
     make, body = _operation()
     return make(in_path(thread_id), body=body(message=text))
 
@@ -155,7 +149,7 @@ class _Send:
         self._deadline = deadline
         self._once = once
         self._search = Search(settings, sending, deadline, once)
-        self._request = _request(sending.thread_id, text)
+        self._request = request_for(sending.thread_id, text)
         url = settings.base_url + self._request["url"]
         self._retry = Retry("POST", url, settings.max_retries, deadline, settings.random, reserving=True)
         if once is not None:
@@ -275,6 +269,7 @@ class _Send:
         return self._sent(receipt, began, as_answered(receipt))
 
     def _sent(self, receipt: SentMessage, began: float, response: Response) -> Sent:
+        self._settings.owed.accepted(self._sending.thread_id, self._settings.clock())
         accepted = Accepted(receipt.message_id, began, self._settings.ledger.server_time(began))
         return Sent(receipt, accepted, response)
 

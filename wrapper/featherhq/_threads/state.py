@@ -143,6 +143,9 @@ class ConversationState:
         """
         own = self.messages.accepted(accepted, now, asking=self.is_asking)
         own.expects_more = expects_more
+        if accepted.began < self._situation.began:
+            # An earlier call with the same key has sent it. So its reply may have come before this conversation.
+            self.regions.miss(Trigger.NO_STREAM, now)
         self._situation.active_at, self._situation.scans = now, 0
         if not self.is_open:
             self.streams.expect_reply(now)
