@@ -91,7 +91,7 @@ kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each led
 cuts: $(VENV)/.tools ## kill 1,000 readers of conversations, and count what they have read (eight minutes)
 	@$(BIN)/python benchmarks/cuts.py
 
-fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (five minutes)
+fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (four minutes)
 	@$(VENV)/worker/bin/python benchmarks/workers.py $(addprefix --seed=,$(SEED))
 
 redelivery: $(VENV)/.worker ## when Celery gives the task of a killed worker to another, setting by setting (two minutes)
