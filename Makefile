@@ -9,7 +9,7 @@ PYTEST = pytest -p no:schemathesis --dist=worksteal
 ALONE := contract/test_contract_edits contract/test_corpus contract/test_corpus_pages contract/test_schemathesis \
   sockets/test_wheel sockets/test_hostile
 # Pure tests that run many requests each. `make quick` leaves them out. They take twice as long under coverage.
-LONG := $(patsubst %,tests/pure/test_%.py,random_runs fuzz conversation_flows_costs conversation_flows_missed)
+LONG := $(patsubst %,tests/pure/test_%.py,random_runs fuzz conversation_flows_costs conversation_flows_missed resume_cuts)
 ANOTHER := ; Python 3.11 or newer is needed, with venv and ensurepip: make PYTHON=python3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
