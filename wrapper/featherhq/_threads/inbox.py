@@ -123,7 +123,7 @@ class Inbox:
     @property
     def ids(self) -> set[str]:
         """The ids of the messages."""
-        return {heard.message.id for heard in self._waiting}
+        return {heard.message.id for heard in list(self._waiting)}
 
     def drop(self, ids: Collection[str]) -> None:
         """Drop messages that are not for the caller."""

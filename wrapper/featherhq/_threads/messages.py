@@ -135,9 +135,9 @@ class Messages:
         return own
 
     def after(self, now: float) -> After:
-        """Where another conversation can go on."""
+        """Where another conversation can go on. Any thread may ask, so it works on copies."""
         waiting = self.inbox.ids
-        known = {id_: at for id_, at in self._known.items() if id_ not in self._others and id_ not in waiting}
+        known = {id_: at for id_, at in dict(self._known).items() if id_ not in self._others and id_ not in waiting}
         return self.progress.after(now, self._new_from, known, list(self._others), waits=bool(waiting))
 
     # Messages that a stream has brought.

@@ -146,7 +146,8 @@ class Progress:
             waits: Whether messages wait for the caller.
         """
         self.is_wanted = True
-        given = {**self.given, **{hashed(id_): self._server_time(at) for id_, at in self._taken.items()}}
+        taken = dict(self._taken)
+        given = {**self.given, **{hashed(id_): self._server_time(at) for id_, at in taken.items()}}
         if self._anchor is not None:
             return After(self._anchor, self._anchor_at, order=self._order, given=given)
         # No scan has shown an anchor yet. The first known message tells the next conversation where to begin in a long
