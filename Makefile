@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
-.PHONY: trace telemetry
+.PHONY: fleet redelivery trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -91,6 +91,12 @@ kills: $(VENV)/.redis ## kill 300 workers in the middle of a send, with each led
 cuts: $(VENV)/.tools ## kill 1,000 readers of conversations, and count what they have read (eight minutes)
 	@$(BIN)/python benchmarks/cuts.py
 
+fleet: $(VENV)/.worker ## workers of a task queue that are killed 66 times, and what became of 300 jobs (four minutes)
+	@$(VENV)/worker/bin/python benchmarks/workers.py $(addprefix --seed=,$(SEED))
+
+redelivery: $(VENV)/.worker ## when Celery gives the task of a killed worker to another, setting by setting (two minutes)
+	@$(VENV)/worker/bin/python benchmarks/redelivery.py $(ONLY)
+
 trace: $(VENV)/.tools ## draw docs/trace.svg: a real trace of a message whose response was lost
 	@$(BIN)/python tools/trace_picture.py
 
@@ -148,6 +154,14 @@ $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 $(VENV)/.redis: | $(VENV)/.tools
 	@command -v redis-server > /dev/null || { apt-get update -qq && apt-get install --yes -qq redis-server; } > $(VENV)/redis.log 2>&1 || \
 	  { cat $(VENV)/redis.log; echo "error: these tests need redis-server (Debian: apt install redis-server)" >&2; exit 1; }
+	@touch $@
+
+# What the example of workers needs.
+$(VENV)/.worker: examples/worker/requirements.txt pyproject.toml $(VENV)/.redis
+	@echo "Setting up an environment for workers, once…"
+	@$(BIN)/python -m venv $(VENV)/worker
+	@$(VENV)/worker/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[redis,sandbox]'
+	@$(VENV)/worker/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/worker/requirements.txt
 	@touch $@
 
 # Two environments: one with what is measured beside this package, and one with nothing but what it needs. Both with

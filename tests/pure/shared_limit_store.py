@@ -95,7 +95,7 @@ class Store:
             self._held,
             self._times[-terms.burst] + terms.period,
             self._times[-terms.count] + terms.window,
-            self._times[question.kept_free - terms.count] + terms.window,
+            self._times[-1] + terms.window / terms.count if question.spread else now,
         )
         reserved = slot - now <= question.longest
         if reserved:

@@ -148,8 +148,8 @@ def test_the_deadline_of_a_call_that_waits_for_the_store(store: Store) -> None:
     assert patient.served_at == pytest.approx(now + 1.0, abs=0.01)
 
 
-def test_requests_that_nobody_waits_for_are_spread_and_leave_slots_free(store: Store) -> None:
-    """Reopened streams take at most nine slots of a second, evenly, and a call that somebody waits for goes first."""
+def test_requests_that_nobody_waits_for_are_spread(store: Store) -> None:
+    """Streams that are opened again come evenly, and a call that somebody waits for goes first."""
     (limit,) = store.limits(1)
     reopened = [store.come(limit, REOPEN) for _ in range(30)]
     store.queue.run(store.queue.now + 1.45)
@@ -158,8 +158,20 @@ def test_requests_that_nobody_waits_for_are_spread_and_leave_slots_free(store: S
     store.queue.run()
     assert call.served_at - now < 0.12
     times = [caller.served_at for caller in reopened]
-    assert all(later - earlier >= 0.0999 for earlier, later in pairwise(times))
-    assert all(later - earlier >= 1 for earlier, later in zip(times, times[9:], strict=False))
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))
+
+
+def test_streams_of_several_processes_use_the_whole_rate(store: Store) -> None:
+    """Streams are spread over all processes, not in each of them: nobody waits for a process that sends nothing."""
+    for idle in store.limits(20):
+        store.come(idle)
+    store.queue.run(store.queue.now + 5)
+    now = store.queue.now
+    reopened = [store.come(limit, REOPEN) for limit in store.limits(2) for _ in range(10)]
+    store.queue.run()
+    times = sorted(caller.served_at for caller in reopened)
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))
+    assert times[-1] - now < 2.1
 
 
 def test_the_first_answer_may_take_a_second(store: Store) -> None:

@@ -84,14 +84,15 @@ class Question:
         owner: The reservations of the process, which get the answer.
         asked_at: When, in seconds of the monotonic clock.
         longest: Seconds. A slot that is further away is not reserved; negative if none is wanted.
-        kept_free: How many slots of the window must stay free.
+        spread: Whether the slot must be as far from the last one as slots are on average. So requests for which nobody
+            waits come evenly, those of all processes together.
         hold: Seconds for which no process may send, because the server has refused a request.
     """
 
     owner: Reservations
     asked_at: float
     longest: float = -1.0
-    kept_free: int = 0
+    spread: bool = False
     hold: float = 0.0
 
 
@@ -138,7 +139,7 @@ class Reservations:
         own = f"; {rate / self.sharers:.3g} for this process, because Redis does not answer" if self.is_lost else ""
         return f"the shared limit of {rate:g} requests per second ({name}{own})"
 
-    def take(self, queue: SharedLimit, slot: Slot, now: float, until: float, kept_free: int) -> float:
+    def take(self, queue: SharedLimit, slot: Slot, now: float, until: float, *, spread: bool) -> float:
         """Take a slot for the first request of a queue, if one is free now.
 
         Args:
@@ -146,7 +147,7 @@ class Reservations:
             slot: Its first slot, which is woken when there is news.
             now: The time on the monotonic clock, in seconds.
             until: The latest time for the slot.
-            kept_free: How many slots of a window must stay free.
+            spread: As in `Question`.
 
         Returns:
             0 if it is taken; `inf` if none can come in time; else the seconds after which to ask again.
@@ -163,7 +164,7 @@ class Reservations:
                 if place == 0 and self._is_too_far(until):
                     return math.inf
                 if self._asked is None and now >= self._try_at and not (catching_up and now < even_at):
-                    self._question(Question(self, now, min(until - now, _LONGEST), kept_free))
+                    self._question(Question(self, now, min(until - now, _LONGEST), spread))
                 if self._asked is not None and self._is_patient(now, self._asked):
                     return self._asked.asked_at + self._patience + place * _TURN - now
                 opens = even_at

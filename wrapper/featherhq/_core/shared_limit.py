@@ -6,7 +6,6 @@ The requests of a client wait in a queue of their own, as under any limit. Only 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from featherhq._core.rate_limit import LONGEST_HOLD, SPREAD, RateLimit
@@ -61,17 +60,15 @@ class SharedLimit(RateLimit):
         return result
 
     def _wait(self, slot: Slot, now: float, until: float) -> float:
-        opens = max(self._hold_until, self._spread_from if slot.priority in SPREAD else -math.inf)
-        if opens > now:
+        if self._hold_until > now:
             # Other queues of this process may go on.
             self._reservations.leave(self)
-            return opens - now
-        return self._reservations.take(self, slot, now, until, self._kept_free(slot.priority))
+            return self._hold_until - now
+        return self._reservations.take(self, slot, now, until, spread=slot.priority in SPREAD)
 
     def _take(self, slot: Slot, now: float) -> None:
         super()._take(slot, now)
         self._taken.clear()
-        self._spread_from = now + self._reservations.sharers / self.rate
 
     def _expected(self, slot: Slot, now: float) -> float:
         """As in `RateLimit`. Nobody knows what the other processes will send, so this is the earliest possible time."""

@@ -86,7 +86,7 @@ class Asker:
         longest, hold = (round(seconds * _MICROSECONDS) for seconds in (question.longest, question.hold))
         try:
             found, wait, sharers = self._script(
-                self._keys, [self._member, *self._terms, question.kept_free, longest, hold]
+                self._keys, [self._member, *self._terms, int(question.spread), longest, hold]
             )
         except Exception as error:  # noqa: BLE001 - whatever a client of the caller raises, the process goes on
             # After a failover the name of the host may mean another one.

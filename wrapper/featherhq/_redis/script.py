@@ -15,7 +15,7 @@ from typing import Final
 RESERVE: Final = """
 local reserved, sharers, held = KEYS[1], KEYS[2], KEYS[3]
 local burst, period, count, window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local kept_free, longest, hold = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local spread, longest, hold = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local latest = redis.call('ZREVRANGE', sharers, 0, 0, 'WITHSCORES')[2]
@@ -32,7 +32,7 @@ if hold > 0 then
 end
 local function after(place, length) return (redis.call('LINDEX', reserved, -place) or 0) + length end
 local slot = math.max(now, redis.call('GET', held) or 0, after(burst, period), after(count, window))
-if kept_free > 0 then slot = math.max(slot, after(count - kept_free, window)) end
+if spread > 0 then slot = math.max(slot, after(1, math.ceil(window / count))) end
 local found = slot - now <= longest
 if found then
   redis.call('RPUSH', reserved, slot)
