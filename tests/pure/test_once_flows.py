@@ -11,7 +11,7 @@ import pytest
 from fake_time import EPOCH, at_once
 from featherhq import APITimeoutError, DeliveryUnknownError, LedgerError, SentMessage
 from featherhq._core.effects import Consult
-from featherhq._core.events import Event, LedgerFailed, SearchFailed
+from featherhq._core.events import Event, LedgerFailed, SearchFailed, SearchStarted
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._threads.ledger import SendLedger, text_hash
 from featherhq._threads.once import Once
@@ -113,6 +113,21 @@ def test_another_call_records_its_receipt_during_the_search() -> None:
     worker.look = lambda _: note(worker.ledger.done(INTENT, "other", "7", TEXT))
     assert worker.send(page([])) == from_text(TEXT)
     assert worker.methods() == "G"
+
+
+def test_another_call_records_its_receipt_before_the_first_scan() -> None:
+    """If the other call is done when the search begins, the list is not read."""
+    worker = Worker()
+    worker.ledger.begin(INTENT, "other", None, 26.0)
+
+    def answers(_: int) -> bool:
+        if any(isinstance(event, SearchStarted) for event in worker.events):
+            worker.ledger.done(INTENT, "other", "7", TEXT)
+        return True
+
+    worker.answers = answers
+    assert worker.send().message_id == "7"
+    assert worker.methods() == ""
 
 
 def test_another_call_fails_during_the_search() -> None:

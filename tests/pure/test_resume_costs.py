@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from featherhq import APITimeoutError, FeatherError, InvalidArgumentError, NotFoundError
+from conversation_talk import Talk
+from featherhq import APITimeoutError, FeatherError, InvalidArgumentError, NotFoundError, ResponseDecodeError
+from featherhq._core.effects import Accepted
+from featherhq._threads.bookmark import hashed
+from featherhq._threads.experience import Experience
 from featherhq._threads.lists import MessageList
+from featherhq._threads.owed import Owed
+from featherhq._threads.progress import Progress
+from featherhq._threads.scans import AskPage
 from featherhq.models import Message, SentMessage, read_message
+from flow_caller import THREAD, Caller, page
 from flow_scenarios import Scenario, quiet
 from model_server import status
 
@@ -106,6 +114,27 @@ def test_a_fresh_bookmark_of_a_long_thread_needs_few_requests(newest_first: bool
     assert scenario.server.cost()["listMessages"] - before <= 3
 
 
+def test_a_young_bookmark_is_completed_later() -> None:
+    """In the first ten seconds, a conversation cannot be sure of what stands before its first message. So the next one
+    goes on from there with few requests, and reads the rest of the list later, when nobody waits.
+    """
+    scenario = Scenario(old=350, life=None).listening()
+    scenario.say(1, "one")
+    scenario.say(2, "late", streamed=False, stamp_skew=-2.0)
+    scenario.run(3)
+    bookmark = scenario.chat.flow.bookmark()
+    scenario.chat.close()
+    scenario.say(0, "two")
+    scenario.run(1)
+    before = scenario.server.cost()["listMessages"]
+    chat = scenario.conversation(scenario.settings(), after=bookmark)
+    chat.open()
+    assert scenario.server.cost()["listMessages"] - before <= 3
+    chat.listen()
+    scenario.run(60)
+    assert sorted(chat.texts) == ["late", "two"]
+
+
 @ORDERS
 @pytest.mark.parametrize("count", [0, 5, 250])
 def test_an_unknown_message_is_an_error(newest_first: bool, count: int) -> None:
@@ -177,3 +206,70 @@ def test_a_thousand_missed_messages_are_all_handed_out() -> None:
     chat.listen()
     scenario.run(30)
     assert chat.texts == ["re: hello", *(f"missed {number}" for number in range(1000))]
+
+
+def test_newest_messages_of_small_pages_come_once_their_order_is_known() -> None:
+    """If pages are small, a few of them are read before the newest messages come."""
+    scenario = Scenario(old=40, newest_first=True, largest_page=5)
+    listing = MessageList(scenario.client, scenario.thread_id, newest_first=True)
+    first = scenario.world.run_until(scenario.world.spawn(listing.next())).value()
+    rest = scenario.world.run_until(scenario.world.spawn(listing.next())).value()
+    assert [message.text for message in [*first, *rest]] == [f"old {39 - number}" for number in range(20)]
+    assert len(first) == 15
+
+
+def test_a_list_after_a_place_without_an_end_is_an_error() -> None:
+    """If a hundred pages in a row bring nothing new, reading after a place ends with an error."""
+    caller = Caller()
+    responses = [page([], str(number)) for number in range(120)]
+    error = caller.run(MessageList(caller.settings, THREAD, after="1").next(), *responses)
+    assert isinstance(error, ResponseDecodeError)
+    assert "100 pages in a row" in str(error)
+
+
+def test_an_error_that_lasts_ends_a_list_after_a_place() -> None:
+    """If the list itself is refused, the error of the server is raised."""
+    scenario = Scenario(old=5)
+    scenario.server.fault("listMessages", *[status(404)] * 9)
+    listing = MessageList(scenario.client, scenario.thread_id, after="1")
+    assert isinstance(scenario.world.run_until(scenario.world.spawn(listing.next())).error, NotFoundError)
+
+
+def test_threads_that_are_owed_an_answer_are_forgotten_in_time() -> None:
+    """A thread waits for an answer until the agent says something, or for a minute. A thousand threads are known."""
+    owed = Owed()
+    for number in range(1001):
+        owed.accepted(str(number), float(number))
+    assert not owed.is_unanswered("0", 0.0)
+    assert owed.is_unanswered("1", 60.0)
+    assert not owed.is_unanswered("1", 61.0)
+    owed.saw("2", [Message("1", "mine", direction="INBOUND")])
+    assert owed.is_unanswered("2", 2.0)
+    owed.saw("2", [Message("2", "reply")])
+    assert not owed.is_unanswered("2", 2.0)
+
+
+def test_a_turn_waits_for_a_scan_under_way() -> None:
+    """Without a stream, a turn is over when a scan that began after the silence has brought nothing more."""
+    talk = Talk()
+    scans, settled = talk.state.scans, talk.now + 1
+    job = talk.connect()
+    talk.state.streams.refused(job, "404", talk.now)
+    talk.state.accepted(Accepted("1", talk.now, None), talk.now)
+    assert not scans.has_seen(settled)
+    (asked,) = (command for command in talk.commands(2.0) if isinstance(command, AskPage))
+    assert asked.cursor is None
+    assert not scans.has_seen(settled)
+    scans.page([], None, talk.now)
+    assert scans.has_seen(settled)
+
+
+def test_what_was_handed_out_is_forgotten_if_the_list_is_never_read() -> None:
+    """A bookmark has the last 2,000 messages that were handed out, if no scan has moved its anchor."""
+    progress = Progress(Experience(), lambda now: now, None, 0.0)
+    for number in range(2001):
+        progress.took(str(number), float(number))
+    given = progress.after(3000.0, 0.0, {}, [], waits=False).given
+    assert len(given) == 2000
+    assert hashed("0") not in given
+    assert progress.needs_scan

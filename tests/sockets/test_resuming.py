@@ -125,10 +125,11 @@ def test_messages_after_a_place_cost_the_pages_after_it(kind: Kind, newest_first
             ({"direction": "INBOUND"}, ["2"]),
             ({"status": "SENT"}, ["re: 1", "re: 2"]),
         ]
-        for arguments, expected in cases:
-            before = count(sandbox, "listMessages")
-            assert texts(thread.messages(after=place, **arguments)) == expected
-            assert count(sandbox, "listMessages") - before <= 3
+        for after in (place, sandbox.messages(thread.id)[-4]):
+            for arguments, expected in cases:
+                before = count(sandbox, "listMessages")
+                assert texts(thread.messages(after=after, **arguments)) == expected
+                assert count(sandbox, "listMessages") - before <= 3
         with thread.conversation(after=place) as chat:
             next(iter(chat))
             assert texts(thread.messages(after=chat.bookmark)) == ["2", "re: 2"]

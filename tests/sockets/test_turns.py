@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import AGENT_ID, THREAD_ID, Kind, count
-from featherhq import InvalidArgumentError, ReplyTimeoutError, SQLiteLedger
+from featherhq import InvalidArgumentError, LedgerError, ReplyTimeoutError, SQLiteLedger
 from featherhq.sandbox import CutStream, Sandbox, Status
 
 
@@ -185,3 +185,16 @@ def test_no_reply_to_a_message_with_a_key_is_a_timeout_again(kind: Kind, tmp_pat
         assert thread.turn("x", key="1", quiet=0.1).text == "reply"
         later.join()
         assert count(sandbox, "sendMessage") == 1
+
+
+def test_a_question_with_a_key_fails_with_its_ledger(kind: Kind, tmp_path: Any, sandbox: Sandbox) -> None:
+    """If the ledger cannot be read, `ask` sends nothing, and its error says so."""
+    ledger = SQLiteLedger(tmp_path / "keys.db")
+    thread = kind.client(base_url=sandbox.url, timeout=5, ledger=ledger).threads.create(AGENT_ID)
+    ledger.close()
+    (tmp_path / "keys.db").write_bytes(b"no database" * 1000)
+    before = len(sandbox.requests)
+    with pytest.raises(LedgerError) as caught:
+        thread.ask("x", key="1")
+    assert caught.value.delivered is False
+    assert len(sandbox.requests) == before

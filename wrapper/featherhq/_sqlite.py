@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from featherhq import _validation
+from featherhq._lazy import Lazy
 from featherhq.errors import ConfigurationError, InvalidArgumentError, LedgerError, one_line
 from featherhq.ledgers import DEFAULT_EXPIRES, Claims, Entry, Intent
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+else:
+    # For whoever asks what the annotations mean.
+    sqlite3 = Lazy("sqlite3")
 
 # Seconds. So long one process waits for another.
 _PATIENCE: Final = 4.0

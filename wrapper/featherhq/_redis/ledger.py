@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from featherhq import _validation
 from featherhq._core.secrets import Secret
+from featherhq._lazy import Lazy
 from featherhq._redis.clients import connector
 from featherhq.errors import LedgerError, one_line
 from featherhq.ledgers import DEFAULT_EXPIRES, Claims, Entry, Intent
 
 if TYPE_CHECKING:
     import redis
+else:
+    # For whoever asks what the annotations mean.
+    redis = Lazy("redis")
 
 # Each script is one atomic step, and reads the time of the Redis server. The keys: the entry (a hash), the ids of the
 # messages of its thread (a sorted set, by the time when they were recorded), the keys of that thread without a receipt

@@ -98,8 +98,6 @@ class ConversationState:
 
     def take(self, now: float) -> Message | None:
         """Take the next message for the caller, if there is one."""
-        if self.messages.is_resuming:
-            return None
         since = self.messages.inbox.waiting_since
         held = since is not None and self.scans.holds_messages and now < since + _LONGEST_HOLD
         return None if held else self.messages.inbox.take()
