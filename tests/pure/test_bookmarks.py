@@ -14,7 +14,7 @@ from flow_caller import OTHER, THREAD
 from hypothesis import given, strategies as st
 
 times = st.none() | st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
-ids = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=40)
+ids = st.text("az09-_.é…", min_size=1, max_size=40)
 
 
 @given(

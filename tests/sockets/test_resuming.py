@@ -31,6 +31,7 @@ def test_a_conversation_goes_on_from_a_bookmark(kind: Kind, newest_first: bool) 
             assert texts(next(iter(chat)) for _ in range(2)) == ["0", "1"]
             bookmark = chat.bookmark
         assert chat.bookmark == bookmark
+        assert texts(thread.messages(after=bookmark)) == ["2"]
         sandbox.say(thread.id, "3")
         again = kind.client(base_url=sandbox.url, timeout=5).thread(thread.id)
         with again.conversation(after=bookmark) as chat:
