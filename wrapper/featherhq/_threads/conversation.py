@@ -202,7 +202,8 @@ class ConversationFlow(OpenConversation):
         # The replies may have come already. So the conversation goes on after the message.
         sent = yield from send(settings, thread_id, text, deadline, key)
         self._begin(After.read(thread_id, sent.receipt))
-        own, replies = yield from self._late_replies(deadline, quiet)
+        with noting(lambda: accepted_note(sent.receipt.message_id)):
+            own, replies = yield from self._late_replies(deadline, quiet)
         if not replies:
             raise self._no_reply(own, f"message {own.id} was accepted, but no reply came", deadline, in_doubt=False)
         return Turn(sent.receipt, tuple(replies))
@@ -213,14 +214,13 @@ class ConversationFlow(OpenConversation):
         assert isinstance(messages, ResumedMessages)  # noqa: S101 - it was made for this
         own, now = messages.expect_reply(settings.clock()), settings.clock()
         own.expects_more = quiet is not None
-        with noting(lambda: accepted_note(own)):
-            yield from self._have_stream(now + self._stream_patience(deadline, now))
-            yield from self._resume(deadline.at, deadline.seconds)
-            state.ask(settings.clock())
-            try:
-                return own, (yield from self._replies(own, deadline, quiet))
-            finally:
-                state.asked()
+        yield from self._have_stream(now + self._stream_patience(deadline, now))
+        yield from self._resume(deadline.at, deadline.seconds)
+        state.ask(settings.clock())
+        try:
+            return own, (yield from self._replies(own, deadline, quiet))
+        finally:
+            state.asked()
 
     def _turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
         """Send a message and take the replies: the first one, or all until the agent has been quiet for so long."""
@@ -239,7 +239,7 @@ class ConversationFlow(OpenConversation):
             self._check_waiting(None)
             sent = yield from send(settings, self._listing.thread_id, text, deadline, key)
             own = state.accepted(sent.accepted, settings.clock(), expects_more=quiet is not None)
-            with noting(lambda: accepted_note(own)):
+            with noting(lambda: accepted_note(own.id)):
                 replies = yield from self._replies(own, deadline, quiet)
         finally:
             state.asked()

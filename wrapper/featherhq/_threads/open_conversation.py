@@ -182,7 +182,7 @@ class OpenConversation:
             return
         error = self._not_open(self._intake.closed, " during this call")
         if own is not None:
-            error.__notes__ = [accepted_note(own)]
+            error.__notes__ = [accepted_note(own.id)]
         error.delivered = own is not None
         raise error
 
@@ -201,5 +201,6 @@ class OpenConversation:
             reading.release()
 
 
-def accepted_note(own: Own) -> str:
-    return f"The message was accepted ({own.id}): do not send it again. thread.messages() will show the reply."
+def accepted_note(message_id: str) -> str:
+    """What is said to an exception that ends a call after its message was accepted."""
+    return f"The message was accepted ({message_id}): do not send it again. thread.messages() will show the reply."
