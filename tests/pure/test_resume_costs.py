@@ -265,11 +265,31 @@ def test_a_turn_waits_for_a_scan_under_way() -> None:
 
 
 def test_what_was_handed_out_is_forgotten_if_the_list_is_never_read() -> None:
-    """A bookmark has the last 2,000 messages that were handed out, if no scan has moved its anchor."""
+    """If no scan has moved the anchor, a bookmark has the last 256 messages that were handed out, and goes on after the
+    one before them. Once a bookmark was asked for, it is 2,000.
+    """
     progress = Progress(Experience(), lambda now: now, None, 0.0)
-    for number in range(2001):
+    for number in range(257):
         progress.took(str(number), float(number))
-    given = progress.after(3000.0, 0.0, {}, [], waits=False).given
-    assert len(given) == 2000
-    assert hashed("0") not in given
+    after = progress.after(3000.0, 0.0, {"0": 0.0}, [], waits=False)
+    assert (after.anchor, after.is_sure, len(after.given)) == ("0", True, 256)
+    assert hashed("0") not in after.given
     assert progress.needs_scan
+    for number in range(257, 2002):
+        progress.took(str(number), float(number))
+    after = progress.after(3000.0, 0.0, {"0": 0.0}, [], waits=False)
+    assert (after.anchor, after.is_sure, len(after.given)) == ("1", True, 2000)
+
+
+def test_a_first_bookmark_after_many_messages_repeats_none() -> None:
+    """If the first bookmark is asked for after an hour of messages without a pause, none of them comes again."""
+    scenario = Scenario(life=None, counting=None).listening()
+    for number in range(1200):
+        scenario.say(3.0 * number, str(number))
+    scenario.run(3610)
+    bookmark = scenario.chat.flow.bookmark()
+    assert len(scenario.chat.texts) == 1200
+    scenario.chat.close()
+    scenario.say(0, "new")
+    scenario.run(1)
+    assert resumed(scenario, bookmark) == ["new"]

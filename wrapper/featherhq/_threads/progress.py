@@ -30,8 +30,9 @@ _GONE: Final = 30.0
 _MARGIN: Final = 3
 # Messages. If so many were handed out beyond the anchor, a scan is due to move it: a bookmark must stay short.
 _MANY_BEYOND: Final = 32
-# So many are remembered, if the list cannot be read for long.
+# So many are remembered: if the list cannot be read for long, and if nobody has asked for a bookmark yet.
 _MOST_BEYOND: Final = 2000
+_MOST_UNASKED: Final = 256
 
 
 class Progress:
@@ -63,6 +64,8 @@ class Progress:
         self._order = UNKNOWN if after is None else after.order
         # Ids that were handed out beyond the anchor, each with when it became known, on the monotonic clock.
         self._taken: dict[str, float] = {}
+        # The last of them that is no longer remembered, with when it became known.
+        self._forgotten: tuple[str, float] | None = None
 
     @property
     def needs_scan(self) -> bool:
@@ -72,8 +75,9 @@ class Progress:
     def took(self, message_id: str, known_at: float) -> None:
         """The caller was given a message, or it was dropped because too many waited."""
         self._taken[message_id] = known_at
-        if len(self._taken) > _MOST_BEYOND:
-            del self._taken[next(iter(self._taken))]
+        if len(self._taken) > (_MOST_BEYOND if self.is_wanted else _MOST_UNASKED):
+            oldest = next(iter(self._taken))
+            self._forgotten = oldest, self._taken.pop(oldest)
 
     def given_at(self, message_id: str, now: float) -> float | None:
         """When a message became known that an earlier conversation has handed out; `None` if none has.
@@ -127,6 +131,7 @@ class Progress:
         """Move the anchor to a row, but never back: what was handed out before the anchor is not remembered."""
         if all(message.id != self._anchor for message in rows[place:]):
             self._anchor, self._anchor_at = rows[place].id, made_at(rows[place])
+            self._forgotten = None
 
     def _known_at(self, at: float | None, now: float) -> float:
         """When an id became known that an earlier conversation handed out, on the monotonic clock."""
@@ -148,13 +153,13 @@ class Progress:
         self.is_wanted = True
         taken = dict(self._taken)
         given = {**self.given, **{hashed(id_): self._server_time(at) for id_, at in taken.items()}}
-        if self._anchor is not None:
+        if self._anchor is not None and self._forgotten is None:
             return After(self._anchor, self._anchor_at, order=self._order, given=given)
         # No scan has shown an anchor yet. The first known message tells the next conversation where to begin in a long
         # list. If it is not certain that nothing is missing before that message, times tell what is new.
-        first = next(iter(known), None)
+        first, at = self._forgotten or next(iter(known.items()), (None, now))
         given = {**dict.fromkeys(map(hashed, others[-_MANY_BEYOND:])), **given}
-        is_sure = first is not None and known[first] <= now - SETTLING and not waits
+        is_sure = first is not None and at <= now - SETTLING and not waits
         return After(first, since, since, is_sure=is_sure, order=self._order, given=given)
 
 
