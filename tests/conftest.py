@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 import os
 import secrets
@@ -152,6 +153,16 @@ def connect(kind: Kind, sandbox: Sandbox) -> Callable[..., Any]:
 def thread(connect: Callable[..., Any]) -> Any:
     """A thread in the sandbox. Its client has a short deadline."""
     return connect(timeout=5).threads.create(AGENT_ID)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No garbage is collected during the test. Python drops the exception of a signal in a callback of the collector,
+    and Hypothesis has such a callback.
+    """
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from featherhq import AsyncFeather, Feather
 from featherhq.sandbox import Body, Sandbox, Stall, Status
 from raw_server import ANSWER, OK, Peer, black_hole
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 
 class TimeLimitError(Exception):
     """The error of a time limit, as in celery and rq. It is an `Exception` that a signal handler raises."""

@@ -17,6 +17,8 @@ from peers import serve_peers
 from raw_server import ANSWER, OK, STREAM, Peer, black_hole, json_answer
 from sight import Watch
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 key = pytest.fixture(new_key)
 watch = pytest.fixture(watch_for_key)
 serve = pytest.fixture(serve_peers)

@@ -166,6 +166,7 @@ def test_the_caller_and_the_program_choose_the_headers(
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such signals")
+@pytest.mark.usefixtures("no_collection")
 def test_an_exception_of_a_signal_passes_through_a_tracer(sandbox: Sandbox, instrument: Callable[[], None]) -> None:
     """If a signal handler raises while a traced request is under way, its exception ends the call. It is unchanged, and
     shows the key nowhere, also not in the local variables of the tracer.
