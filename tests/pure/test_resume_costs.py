@@ -119,8 +119,8 @@ def test_a_young_bookmark_is_completed_later() -> None:
     goes on from there with few requests, and reads the rest of the list later, when nobody waits.
     """
     scenario = Scenario(old=350, life=None).listening()
+    scenario.say(0.5, "left out", streamed=False)
     scenario.say(1, "one")
-    scenario.say(2, "late", streamed=False, stamp_skew=-2.0)
     scenario.run(3)
     bookmark = scenario.chat.flow.bookmark()
     scenario.chat.close()
@@ -132,7 +132,7 @@ def test_a_young_bookmark_is_completed_later() -> None:
     assert scenario.server.cost()["listMessages"] - before <= 3
     chat.listen()
     scenario.run(60)
-    assert sorted(chat.texts) == ["late", "two"]
+    assert sorted(chat.texts) == ["left out", "two"]
 
 
 @ORDERS
@@ -293,3 +293,38 @@ def test_a_first_bookmark_after_many_messages_repeats_none() -> None:
     scenario.say(0, "new")
     scenario.run(1)
     assert resumed(scenario, bookmark) == ["new"]
+
+
+@ORDERS
+def test_the_messages_after_a_young_bookmark_are_complete(newest_first: bool) -> None:
+    """A list after a bookmark of the first ten seconds has also what stands before the first message of that time."""
+    scenario = Scenario(old=350, life=None, newest_first=newest_first).listening()
+    scenario.say(0.5, "left out", streamed=False)
+    scenario.say(1, "one")
+    scenario.run(3)
+    after = scenario.chat.flow.bookmark()
+    scenario.say(0, "two")
+    scenario.run(1)
+    listing = MessageList(scenario.settings(), scenario.thread_id, after=after)
+    listed = scenario.world.run_until(scenario.world.spawn(listing.next())).value()
+    assert [message.text for message in listed] == ["left out", "two"]
+
+
+@ORDERS
+def test_a_list_after_a_bookmark_needs_no_times(newest_first: bool) -> None:
+    """If no message has a time, the order in which messages were handed out tells which way the list runs."""
+    scenario = Scenario(old=12, life=None, newest_first=newest_first, stamps="none")
+    rows = scenario.server.rows[scenario.thread_id]
+    chat = scenario.conversation(after=rows[-1].id)
+    chat.open()
+    chat.listen()
+    for number in range(6):
+        scenario.say(5.0 * number, str(number))
+    scenario.run(28)
+    after = chat.flow.bookmark()
+    chat.close()
+    scenario.say(0, "new")
+    scenario.run(1)
+    listing = MessageList(scenario.settings(), scenario.thread_id, after=after)
+    listed = scenario.world.run_until(scenario.world.spawn(listing.next())).value()
+    assert [message.text for message in listed] == ["new"]

@@ -102,13 +102,18 @@ def order_of(
             known = [ranks[said.id] for said in listed if said.id in ranks and (said.direction == INBOUND) == sent]
             more = _evidence(known, apart if times else 0.0, least=0.0)
             rising, falling = rising + more[0], falling + more[1]
-    return _judge(rising, falling)
+    return judge(rising, falling)
 
 
 def order_for_all(listed: Sequence[Message]) -> int:
     """As `order_of`, but only if the list shows it clearly enough to assume it for all lists of the server."""
     rising, falling = _evidence(_times(listed), _CLOCKS_APART)
-    return _judge(rising, falling) if rising + falling >= _MANY else UNKNOWN
+    return judge(rising, falling) if rising + falling >= _MANY else UNKNOWN
+
+
+def order_of_many(listed: Sequence[Message]) -> int:
+    """As `order_of`, with times that differ by less than clocks may differ, if there are enough of them."""
+    return order_of(listed, apart=0.0) if len(listed) >= _ENOUGH else UNKNOWN
 
 
 def _times(listed: Sequence[Message]) -> list[float]:
@@ -128,7 +133,7 @@ def _evidence(values: Sequence[float], apart: float, *, least: float = 0.5) -> t
     return (rising, falling) if rising + falling >= least * len(pairs) else (0, 0)
 
 
-def _judge(rising: int, falling: int) -> int:
+def judge(rising: int, falling: int) -> int:
     """The order that most pairs agree on, or `UNKNOWN` if too few agree."""
     return (rising > _AGREEMENT * (rising + falling)) - (falling > _AGREEMENT * (rising + falling))
 
@@ -220,9 +225,8 @@ class History:
 
     def _newest(self) -> list[Message]:
         """The messages so far, newest first. None if the list is not known to run that way."""
-        if len(self._held) >= _ENOUGH:
-            # The caller wants a few messages, so their times count also if they differ by little.
-            self._order = self._order or order_of(self._held, apart=0.0)
+        # The caller wants a few messages, so their times count also if they differ by little.
+        self._order = self._order or order_of_many(self._held)
         if self._order != NEWEST_FIRST:
             return []
         ready, self._held = oldest_first(self._held, NEWEST_FIRST), []

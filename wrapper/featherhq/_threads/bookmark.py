@@ -95,6 +95,18 @@ class After:
             raise refusal(name, expected, value)
         return cls(message_id, is_proven=False)
 
+    @property
+    def starts_at(self) -> float | None:
+        """What is older than this, in seconds since 1970 on the server's clock, is not new. `None` if not known."""
+        return self.anchor_at if self.is_sure else self.since
+
+    def not_in(self, thread_id: str) -> InvalidArgumentError:
+        """The error if the list of the thread was read and does not show the anchor."""
+        return InvalidArgumentError(
+            f"after: message {one_line(str(self.anchor))} is not in thread {thread_id}",
+            hint="The whole list was read. Check that the id is that of a message, and of this thread.",
+        )
+
     def text(self, thread_id: str) -> str:
         """The bookmark that says this."""
         base = min((math.ceil(at) for at in self.given.values() if at is not None), default=0)

@@ -89,7 +89,7 @@ class HistoryScan:
         self._probing = False
         self._restarts = 0
         self._experience = experience
-        self._ranks = ranks or {}
+        self._ranks = {} if ranks is None else ranks
         self._before = before
         self._settled = settled
         self._floor = floor

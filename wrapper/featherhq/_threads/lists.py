@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
+
 from featherhq import _validation
 from featherhq._core.attempts import call
 from featherhq._core.calls import Call, as_call, calling
@@ -14,7 +16,6 @@ from featherhq._threads.flows import Listing, in_path, list_messages
 from featherhq._threads.own import made_at
 from featherhq._threads.resume import ResumeScan
 from featherhq._threads.scan_pages import read_pages
-from featherhq.errors import InvalidArgumentError, one_line
 from featherhq.models import read_id
 
 if TYPE_CHECKING:
@@ -112,18 +113,17 @@ class MessageList:
 
     def _all_after(self, after: After) -> Flow[list[Message]]:
         """All messages after a place."""
-        floor = after.anchor_at if after.is_sure else after.since
-        scan = ResumeScan(self._settings.experience, after, floor)
+        if not after.is_sure:
+            # Something may be missing before its anchor, so only times tell.
+            after = evolve(after, anchor=None)
+        scan = ResumeScan(self._settings.experience, after, after.starts_at)
         # Without direction and status: the message to begin after may have others.
         listing = Listing(self._listing.thread_id, page_size=self._listing.page_size)
         # Each page has a timeout of its own.
         yield from read_pages(self._settings, listing, scan, lambda: self._settings.deadline(self._timeout))
         if not scan.has_anchor and not after.is_proven:
-            raise InvalidArgumentError(
-                f"after: message {one_line(str(after.anchor))} is not in thread {listing.thread_id}",
-                hint="The whole list was read. Check that the id is that of a message, and of this thread.",
-            )
-        found = scan.after_anchor if scan.has_anchor and after.is_sure else _made_from(scan.listed, floor)
+            raise after.not_in(listing.thread_id)
+        found = scan.after_anchor if scan.has_anchor else _made_from(scan.listed, after.starts_at)
         wanted = self._listing
         ready = [
             message

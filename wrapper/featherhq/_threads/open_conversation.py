@@ -20,7 +20,7 @@ from featherhq._threads.flows import Listing
 from featherhq._threads.intake import Intake
 from featherhq._threads.resumed import ResumedMessages
 from featherhq._threads.state import ConversationState
-from featherhq.errors import APITimeoutError, AuthenticationError, InvalidArgumentError, UsageError, one_line
+from featherhq.errors import APITimeoutError, AuthenticationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,13 +113,13 @@ class OpenConversation:
         state, intake, messages = self._state, self._intake, self._state.messages
         if not isinstance(messages, ResumedMessages):
             return
-        state.resume(wanted=True)
+        state.note_waiting(somebody=True)
         try:
             while messages.is_resuming:
                 self._check_waiting(None)
                 intake.raise_trouble()
-                if messages.misses >= _MISSES:
-                    raise self._not_in_thread()
+                if messages.misses >= _MISSES and self._after is not None:
+                    raise self._after.not_in(self._listing.thread_id)
                 if self._settings.clock() >= until:
                     raise APITimeoutError(
                         f"thread {self._listing.thread_id}: what comes after `after` was not read within {seconds:g} s",
@@ -127,14 +127,7 @@ class OpenConversation:
                     ) from intake.failure
                 yield from self._wait(until)
         finally:
-            state.resume(wanted=False)
-
-    def _not_in_thread(self) -> InvalidArgumentError:
-        anchor = None if self._after is None else self._after.anchor
-        return InvalidArgumentError(
-            f"after: message {one_line(str(anchor))} is not in thread {self._listing.thread_id}",
-            hint="The whole list was read. Check that the id is that of a message, and of this thread.",
-        )
+            state.note_waiting(somebody=False)
 
     # The mailbox.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, UNKNOWN, oldest_first, order_of
+from featherhq._core.pagination import OLDEST_FIRST, UNKNOWN, judge, oldest_first, order_of_many
 from featherhq._threads.bookmark import hashed
 from featherhq._threads.history import Anchor, HistoryScan
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from featherhq._threads.experience import Experience
     from featherhq.models import Message
 
-# So many messages show their order also if their times differ by less than clocks may differ.
-_ENOUGH: Final = 16
-# More than this part of the rows must be on the same side of the anchor's time.
-_AGREEMENT: Final = 0.9
 # Ranks of what was handed out before lie so much below the times of the monotonic clock.
 _BELOW_ALL: Final = 1e9
 
@@ -33,7 +29,7 @@ class ResumeScan(HistoryScan):
     Args:
         experience: As for `HistoryScan`.
         after: Where to go on.
-        floor: The server's time, in seconds since 1970, before which no message is new. `None` if it is not known.
+        floor: As for `HistoryScan`.
         ranks: As for `HistoryScan`. The anchor has the lowest.
     """
 
@@ -85,7 +81,7 @@ class ResumeScan(HistoryScan):
     def _learn_order(self) -> bool:
         ok = super()._learn_order()
         if self.order == UNKNOWN and not self.from_anchor:
-            self.order = self._order_by_anchor() or self._order_of_many()
+            self.order = self._order_by_anchor() or order_of_many(list(self._listed.values()))
         return ok
 
     def _order_by_anchor(self) -> int:
@@ -94,14 +90,7 @@ class ResumeScan(HistoryScan):
         if at is None or self._is_listed(self._wanted):
             return UNKNOWN
         times = [message.created_at.timestamp() for message in self._listed.values() if message.created_at is not None]
-        newer, older = sum(time > at for time in times), sum(time < at for time in times)
-        if older > _AGREEMENT * len(times):
-            return OLDEST_FIRST
-        return NEWEST_FIRST if newer > _AGREEMENT * len(times) else UNKNOWN
-
-    def _order_of_many(self) -> int:
-        listed = list(self._listed.values())
-        return order_of(listed, apart=0.0) if len(listed) >= _ENOUGH else UNKNOWN
+        return judge(sum(time < at for time in times), sum(time > at for time in times))
 
     def _is_honoured(self, page: Sequence[Message]) -> bool:
         is_first_again = not self._probing and not self._first.isdisjoint(message.id for message in page)

@@ -52,7 +52,7 @@ class ResumedMessages(Messages):
         super().__init__(experience, server_time, {}, now, wall_time, listen, after)
         self.is_resuming, self.misses = True, 0
         self._after = after
-        self._starts_at = after.anchor_at if after.is_sure else after.since
+        self._starts_at = after.starts_at
         if after.anchor is not None:
             self._known[after.anchor] = -math.inf
             if after.is_sure:

@@ -162,10 +162,10 @@ class ConversationState:
 
     def asked(self) -> None:
         """Nobody waits for a reply any more."""
-        self.resume(wanted=False)
+        self.note_waiting(somebody=False)
         self.scans.want_by(math.inf)
         self.messages.inbox.trim()
 
-    def resume(self, *, wanted: bool) -> None:
-        """Somebody waits for the list to be read from where the conversation goes on, or does not any more."""
-        self._situation.asking = wanted
+    def note_waiting(self, *, somebody: bool) -> None:
+        """Somebody waits for this conversation now, or nobody does. It decides how urgent its requests are."""
+        self._situation.asking = somebody
