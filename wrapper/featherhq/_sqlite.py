@@ -88,36 +88,36 @@ class SQLiteLedger:
             with self._working() as (run, now):
                 return self._entry(run, intent, now)
         with self._working("BEGIN IMMEDIATE") as (run, now):
-            run("DELETE FROM entries WHERE changed < ?", now - self._expires)
+            run("DELETE FROM entries WHERE changed < :oldest", oldest=now - self._expires)
             run(
-                "INSERT INTO entries (key, thread, text, attempt, began, lease, changed) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (key) DO NOTHING"
+                "INSERT INTO entries (key, thread, text, attempt, began, lease, changed) "
+                "VALUES (:key, :thread, :text, :attempt, :now, :lease, :now) ON CONFLICT (key) DO NOTHING"
                 if after is None
-                else "UPDATE entries SET attempt = ?4, lease = ?6, changed = ?7 "
-                "WHERE key = ?1 AND attempt = ?8 AND receipt IS NULL",
-                *(intent.key, intent.thread_id, intent.text_hash, attempt, now, now + seconds, now),
-                *(() if after is None else (after,)),
+                else "UPDATE entries SET attempt = :attempt, lease = :lease, changed = :now "
+                "WHERE key = :key AND attempt = :after AND receipt IS NULL",
+                **_values(intent, attempt=attempt, after=after, now=now, lease=now + seconds),
             )
             return self._entry(run, intent, now)
 
     def done(self, intent: Intent, attempt: str | None, message_id: str | None, receipt: str) -> str | None:
         """As `Ledger.done`."""
-        key, thread_id = intent.key, intent.thread_id
+        values = _values(intent, attempt=attempt or "", message=message_id, receipt=receipt)
         with self._working("BEGIN IMMEDIATE") as (run, now):
             entry = self._entry(run, intent, now)
             if entry is not None and entry.receipt is not None:
                 return entry.receipt
             if message_id is None:
-                run("DELETE FROM entries WHERE key = ? AND attempt = ?", key, attempt)
+                run("DELETE FROM entries WHERE key = :key AND attempt = :attempt", **values)
                 return None
             answered = entry is not None and entry.attempt == attempt and entry.lease > 0
-            owned = run("SELECT 1 FROM entries WHERE thread = ? AND message = ? LIMIT 1", thread_id, message_id)
+            owned = run("SELECT 1 FROM entries WHERE thread = :thread AND message = :message LIMIT 1", **values)
             if owned and not answered:
                 return None
             run(
-                "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6, ?7) "
-                "ON CONFLICT (key) DO UPDATE SET changed = ?5, message = ?6, receipt = ?7",
-                *(key, thread_id, intent.text_hash, attempt or "", now, message_id, receipt),
+                "INSERT INTO entries VALUES (:key, :thread, :text, :attempt, :now, :now, :now, :message, :receipt) "
+                "ON CONFLICT (key) DO UPDATE SET changed = :now, message = :message, receipt = :receipt",
+                **values,
+                now=now,
             )
             return receipt
 
@@ -125,8 +125,9 @@ class SQLiteLedger:
         """As `Ledger.claimed`."""
         with self._working() as (run, now):
             rows = run(
-                "SELECT text, lease, changed, message FROM entries WHERE thread = ? AND key <> ? AND changed >= ?",
-                *(intent.thread_id, intent.key, now - self._expires),
+                "SELECT text, lease, changed, message FROM entries "
+                "WHERE thread = :thread AND key <> :key AND changed >= :oldest",
+                **_values(intent, oldest=now - self._expires),
             )
         pending = [(text, lease - now) for text, lease, _, message in rows if message is None]
         return Claims(
@@ -137,8 +138,9 @@ class SQLiteLedger:
 
     def _entry(self, run: Any, intent: Intent, now: float) -> Entry | None:
         rows = run(
-            "SELECT thread, text, attempt, ? - began, lease - ?, receipt FROM entries WHERE key = ? AND changed >= ?",
-            *(now, now, intent.key, now - self._expires),
+            "SELECT thread, text, attempt, :now - began, lease - :now, receipt FROM entries "
+            "WHERE key = :key AND changed >= :oldest",
+            **_values(intent, now=now, oldest=now - self._expires),
         )
         return Entry(*rows[0]) if rows else None
 
@@ -154,7 +156,7 @@ class SQLiteLedger:
         with self._lock:
             connection = self._connection or self._open()
 
-            def run(statement: str, *values: object) -> list[Any]:
+            def run(statement: str, **values: object) -> list[Any]:
                 return connection.execute(statement, values).fetchall()
 
             try:
@@ -202,6 +204,11 @@ class SQLiteLedger:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _values(intent: Intent, **others: object) -> dict[str, object]:
+    """The values of a statement. It may use each of them more than once, or not."""
+    return {"key": intent.key, "thread": intent.thread_id, "text": intent.text_hash, **others}
 
 
 # A forked child must not use, or even close, connections of its parent. So they are closed before a fork, while no
