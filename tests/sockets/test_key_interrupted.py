@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
+import httpx
 import pytest
-from conftest import THREAD_ID, Kind
+from conftest import AGENT_ID, THREAD_ID, Kind
+from featherhq import Feather
+from featherhq.sandbox import Sandbox
 from key_helpers import begin_and_wait, error_of, look, new_key, raw, watch_for_key
 from peers import serve_peers
 from raw_server import ANSWER, OK, STREAM, Peer, black_hole, json_answer
-from sight import Watch
+from sight import Watch, without_tests
 
 pytestmark = pytest.mark.usefixtures("no_collection")
 
@@ -171,3 +178,69 @@ def test_a_conversation_that_is_ended_from_outside(
                 error = interrupted(kind, lambda: step(raw(chat).replies()), lambda: reached.wait(5), how)
     assert isinstance(error, type(how))
     look(watch, error)
+
+
+# The modules that have the key in a variable, until the pool of connections takes the request.
+_MODULES = ("collections", "featherhq._core.secrets", "featherhq._http.requests", "httpcore._models", "httpx")
+_POOL = "httpcore._sync."
+
+
+class OutOfTimeError(BaseException):
+    """What a signal handler raises. It is no `Exception`, so nothing takes it for an error of a library."""
+
+
+@contextmanager
+def raising_at(moment: int) -> Iterator[None]:
+    """Raise `OutOfTimeError` at one of the moments at which this thread makes a request.
+
+    Args:
+        moment: Its number.
+    """
+    moments, made = itertools.count(1), False
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal made
+        module = frame.f_globals["__name__"]
+        made = made or module.startswith(_POOL)
+        if not made and event != "return" and module.startswith(_MODULES) and next(moments) == moment:
+            raise OutOfTimeError
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def variables(error: BaseException) -> Iterator[str]:
+    """The local variables in the frames of an error, and where they are. Objects that are half made are left out."""
+    without_tests(error)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        for name, value in frame.f_locals.items():
+            with suppress(Exception):
+                yield f"{frame.f_code.co_filename}:{line} {name} = {value!r}"
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["ours", "http_client"])
+def test_a_signal_at_any_moment_of_the_making_of_a_request(key: str, own: bool) -> None:
+    """A signal handler may raise while a library has the key in its local variables. No frame shows it then."""
+    with (
+        Sandbox(api_key=key, rate_limit=None) as sandbox,
+        httpx.Client() as http,
+        Feather(key, base_url=sandbox.url, rate_limit=None, http_client=http if own else None) as feather,
+    ):
+        # After this the client has its connections.
+        thread = feather.threads.create(AGENT_ID)
+        for moment in itertools.count(1, 3):
+            error: OutOfTimeError | None = None
+            try:
+                with raising_at(moment):
+                    thread.refresh()
+            except OutOfTimeError as raised:
+                error = raised
+            if error is None:
+                break
+            assert not [shown for shown in variables(error) if key in shown]
+    assert moment > 100

@@ -25,15 +25,15 @@ class Secret:
         value: The key.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_values",)
 
     def __init__(self, value: str) -> None:
-        # The key is in a closure, because tools that print objects do not read closures.
-        self._value: Callable[[], str] = lambda: value
+        # The key is behind a built-in method: tools that print objects do not look there, and its call has no frame.
+        self._values: Callable[[int], str] = (value,).__getitem__
 
     def reveal(self) -> str:
         """The key itself. Use it only in the expression that puts the key into a request."""
-        return self._value()
+        return self._values(0)
 
     def __repr__(self) -> str:
         return _MASK

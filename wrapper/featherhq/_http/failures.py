@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 # h11 and aiohttp quote the bytes that they could not read, at the end of their errors.
 _QUOTED: Final = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
-_LIBRARIES: Final = frozenset({"aiohttp", "h11", "httpcore", "opentelemetry", "ssl", "wrapt"})
+_LIBRARIES: Final = frozenset(
+    {"aiohttp", "anyio", "collections", "h11", "httpcore", "httpx", "opentelemetry", "socksio", "ssl", "wrapt"}
+)
 
 # With these errors, no request can have reached the server. With any other error, it may have.
 _NEVER_SENT: Final = (
@@ -85,7 +87,7 @@ def reason(error: Exception) -> str:
 
 
 def forget_variables(error: BaseException) -> None:
-    """Clear the local variables of the libraries below httpx, in the frames of an error: they hold the key."""
+    """Clear the local variables of the libraries below ours, in the frames of an error: they may hold the key."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:

@@ -23,7 +23,6 @@ import httpx
 from featherhq._core.exchange import EXCHANGE, Exchange
 from featherhq._http import guard
 from featherhq._http.connections import bare_options
-from featherhq._http.failures import forget_variables
 from featherhq._http.operation import current
 from featherhq._http.requests import readable
 
@@ -126,30 +125,22 @@ class SocketTransport(httpx.BaseTransport):
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """As `handle_request`, without tracers."""
-        exchange = request.extensions[EXCHANGE]
         current().layer = self._layers + (request.url.scheme == "https")
-        try:
-            with _as_httpx_errors():
-                answer = self._pool.handle_request(
-                    httpcore.Request(
-                        request.method,
-                        httpcore.URL(
-                            scheme=request.url.raw_scheme,
-                            host=request.url.raw_host,
-                            port=request.url.port,
-                            target=request.url.raw_path,
-                        ),
-                        headers=request.headers.raw,
-                        content=request.stream,
-                        extensions=request.extensions,
-                    )
+        with _as_httpx_errors():
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
                 )
-        except BaseException as error:
-            if exchange.sent or _was_writing(error):
-                # The local variables of these frames contain the key. `sent` alone does not show it: a signal may have
-                # come just before it was set.
-                forget_variables(error)
-            raise
+            )
         # httpx logs this text from the server, and it may contain the key.
         answer.extensions.pop("reason_phrase", None)
         return httpx.Response(
@@ -174,21 +165,7 @@ def _inside_tracers(function: Any, transport: SocketTransport) -> Callable[[http
         return transport.send
     inner = _inside_tracers(function.__wrapped__, transport)
 
-    def send(request: httpx.Request) -> httpx.Response:
-        try:
-            answer: httpx.Response = tracer(inner, transport, (request,), {})
-        except BaseException as error:
-            # The local variables of the tracer contain the key too.
-            forget_variables(error)
-            raise
-        return answer
-
-    return send
-
-
-def _was_writing(error: BaseException) -> bool:
-    """Whether the error was raised while the head of a request was made or written."""
-    return any(frame.f_code.co_name == "_send_request_headers" for frame, _ in traceback.walk_tb(error.__traceback__))
+    return lambda request: tracer(inner, transport, (request,), {})
 
 
 @contextmanager

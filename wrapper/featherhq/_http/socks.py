@@ -9,7 +9,6 @@ import httpx
 
 from featherhq._core.exchange import EXCHANGE, Exchange
 from featherhq._http.connections import bare_options
-from featherhq._http.failures import forget_variables
 from featherhq._http.loops import LoopBound
 from featherhq._http.requests import readable
 
@@ -74,8 +73,7 @@ class SocksClient(httpx.AsyncClient, LoopBound):
         request.extensions["trace"] = note
         try:
             response = await self._socks.handle_async_request(request)
-        except BaseException as error:
-            forget_variables(error)
+        except Exception as error:
             if type(error).__module__.partition(".")[0] == "socksio":
                 # An invalid answer of the proxy. httpx does not translate this error.
                 raise httpx.ProxyError(str(error)) from error

@@ -27,7 +27,7 @@ from featherhq._http import guard
 from featherhq._http.aiohttp_sender import AiohttpSender, Answer
 from featherhq._http.background import in_background
 from featherhq._http.connections import Connections
-from featherhq._http.failures import outcome
+from featherhq._http.failures import forget_variables, outcome
 from featherhq._http.loops import no_loop, running_loop
 from featherhq._http.requests import build, stop_timing
 from featherhq._http.socks import SocksClient
@@ -114,7 +114,12 @@ class TaskRunner:
 
     async def _perform(self, effect: Effect[Any], mailbox: TaskMailbox | None, job: Job | None) -> Any:
         if isinstance(effect, SendRequest):
-            return await self._send(effect, job)
+            try:
+                return await self._send(effect, job)
+            except BaseException as error:
+                # It comes from a cancellation or from a hook of the caller, who will see its frames.
+                forget_variables(error)
+                raise
         if isinstance(effect, TakeSlot):
             return await _take_slot(effect)
         if isinstance(effect, Sleep):

@@ -25,7 +25,7 @@ from featherhq._core.effects import (
 )
 from featherhq._core.responses import Response, TransportFailure
 from featherhq._http.connections import Connections
-from featherhq._http.failures import outcome
+from featherhq._http.failures import forget_variables, outcome
 from featherhq._http.interrupt import Interrupt
 from featherhq._http.operation import operation
 from featherhq._http.requests import build, stop_timing
@@ -124,7 +124,12 @@ class ThreadRunner:
         self, effect: Effect[Any], mailbox: ThreadMailbox | None, job: Job | None, interrupt: Interrupt
     ) -> Any:
         if isinstance(effect, SendRequest):
-            return self._send(effect, job, interrupt)
+            try:
+                return self._send(effect, job, interrupt)
+            except BaseException as error:
+                # It comes from a signal handler or from a hook of the caller, who will see its frames.
+                forget_variables(error)
+                raise
         if isinstance(effect, TakeSlot):
             return _take_slot(effect, interrupt)
         if isinstance(effect, Sleep):
