@@ -67,6 +67,19 @@ def test_429s_do_not_count_as_retries() -> None:
     assert isinstance(policy(max_retries=0).next(Response(429, {}), 0, 0, 0), Stop)
 
 
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
+def test_a_429_is_repeated_as_often_as_fits_the_deadline(jitter: float) -> None:
+    """A send with a deadline of 3 s makes three attempts. It leaves out the fourth, which would begin too late to find
+    out its outcome.
+    """
+    retry, now = policy("POST", deadline=Deadline(3, 3), random=lambda: jitter, reserving=True), 0.0
+    while isinstance(decision := retry.next(Response(429, {}), now, now, 0), RetryAfter):
+        now += decision.delay
+        assert now <= 2
+    assert isinstance(decision, Stop)
+    assert decision.error.attempts == 3
+
+
 # What a result says about the outcome.
 
 

@@ -109,7 +109,7 @@ def test_a_refused_send_raises_the_error_of_its_status(thread: Any, sandbox: San
         thread.send("hello", timeout=3)
     assert caught.value.delivered is False
     sent = count(sandbox, "sendMessage")
-    # How many retries fit depends on how busy the machine is.
+    # How many fit depends on the machine's load, too. The exact number is tested in fake time (`test_retry_rules.py`).
     assert sent > 1 if status == 429 else sent == 1
     assert caught.value.attempts == sent
 
