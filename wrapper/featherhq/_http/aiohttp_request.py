@@ -15,7 +15,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from featherhq._http.answer_guard import AnswerGuard
-from featherhq._http.failures import forget_variables
 from featherhq._http.loops import has_input, yield_to_loop
 from featherhq._validation import KEY_HEADER
 
@@ -173,5 +172,4 @@ def as_httpx_error(error: Exception) -> httpx.TransportError:
         # The headers of a CONNECT hold the password of the proxy.
         error.request_info = error.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
         error.args = ()
-    forget_variables(error)
     return meaning(str(text))
