@@ -55,8 +55,8 @@ unit: $(VENV)/.redis ## the tests except the slow ones: they must cover every li
 slow: $(VENV)/.node $(VENV)/.redis ## the slow tests (three minutes)
 	$(BIN)/$(PYTEST) --quiet --numprocesses=4 --dist=worksteal -m slow $(ALONE:%=--ignore=tests/%.py)
 
-hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
-	$(BIN)/$(PYTEST) --numprocesses=4 tests/sockets/test_hostile.py
+hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers, or SAMPLE=2: each second one
+	$(BIN)/$(PYTEST) --numprocesses=4 tests/sockets/test_hostile.py $(addprefix --sample=,$(SAMPLE))
 
 edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each (three minutes), or SAMPLE=3: each third one
 	$(BIN)/$(PYTEST) -s tests/contract/test_contract_edits.py $(addprefix --sample=,$(SAMPLE))
