@@ -6,6 +6,7 @@ import ast
 import inspect
 import threading
 import typing
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -56,7 +57,7 @@ def test_a_port_that_is_in_use(sandbox: Sandbox) -> None:
 def test_an_error_of_the_application_is_raised_at_the_start() -> None:
     """The start does not hang."""
 
-    def broken() -> Starlette:
+    def broken() -> AbstractContextManager[Starlette]:
         raise RuntimeError("no application")
 
     with pytest.raises(RuntimeError, match="no application"):

@@ -39,7 +39,7 @@ TWINS = [f"{folder}/{name}.py" for folder in ("_async", "_sync") for name in ("c
 RUNNERS = ["_http/thread_runner.py", "_http/task_runner.py"]
 FOLDERS = ["_core", "_threads"]
 PURE = sorted(str(path.relative_to(PACKAGE)) for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py"))
-PURE += ["models.py", "_validation.py", "errors.py", "sandbox/_state.py", "sandbox/_limit.py"]
+PURE += ["models.py", "_validation.py", "errors.py", "sandbox/_state.py", "sandbox/_pages.py", "sandbox/_limit.py"]
 
 pytest_plugins = ["pytester"]
 

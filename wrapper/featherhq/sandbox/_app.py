@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from featherhq.models import Message
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
+    from featherhq.sandbox._keep import Keeper
     from featherhq.sandbox._limit import Counter
     from featherhq.sandbox._requests import RecordedRequest
     from featherhq.sandbox._state import State
@@ -48,7 +51,6 @@ class App:
         state: The threads and their messages.
         log: The requests that were received. Any thread may use it.
         faults: The faults that were injected. Any thread may use it.
-        asgi: The application for an ASGI server.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class App:
         *,
         api_key: str,
         limit: Counter | None,
+        keeper: Keeper | None,
         stream_settings: StreamSettings,
         transports: Mapping[Any, asyncio.Transport],
     ) -> None:
@@ -66,23 +69,45 @@ class App:
         self.faults = FaultQueue()
         self._api_key = api_key
         self._limit = limit
+        self._keeper = keeper
         self._stream_settings = stream_settings
         self._connections = Connections(transports)
         self._streams: dict[str, set[EventStream]] = defaultdict(set)
-        self._agent = AgentRunner(agent, state, self.say, api_key)
+        self._agent = AgentRunner(agent, state, self.answer, api_key)
         self._operations = Operations(state, self._agent.start)
         by_path: dict[str, list[Operation]] = defaultdict(list)
         for operation in operations():
             by_path[operation.path].append(operation)
         routes = [Route(path, _Endpoint(self, known)) for path, known in by_path.items()]
-        self.asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
+        self._asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
+
+    @contextmanager
+    def running(self) -> Iterator[Starlette]:
+        """Give the application for an ASGI server, and keep the threads in their file until the block ends.
+
+        Raises:
+            OSError: The file cannot be opened.
+            ValueError: It is not the file of a sandbox, or damaged.
+        """
+        with nullcontext() if self._keeper is None else self._keeper.keeping(self.state):
+            if self._keeper is not None:
+                self._agent.resume()
+            yield self._asgi
 
     def say(self, thread_id: str, text: str) -> Message:
         """Add a message of the agent to a thread, and send it to the thread's open streams."""
         message = self.state.say(thread_id, text)
+        self._put(message)
+        return as_message(message)
+
+    def answer(self, thread_id: str, message_id: str, replies: list[str]) -> None:
+        """Add the agent's replies to a user's message, as `say` does."""
+        for message in self.state.answer(thread_id, message_id, replies):
+            self._put(message)
+
+    def _put(self, message: dict[str, Any]) -> None:
         for stream in self._streams[message["threadId"]]:
             stream.put(message)
-        return as_message(message)
 
     async def handle(self, known: list[Operation], scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.

@@ -10,6 +10,8 @@ import inspect
 import math
 import re
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -131,3 +133,13 @@ def thread(name: str, value: object) -> str:
     if not _UUID.fullmatch(str(value)):
         raise bad_value(ValueError, name, expected, value)
     return str(value).lower()
+
+
+def path(name: str, value: Any) -> Path:
+    """Check the path of a file, and return it as an absolute path."""
+    expected = "the path of a file"
+    if not isinstance(value, str | PathLike):
+        raise bad_value(TypeError, name, expected, value)
+    if not str(value):
+        raise bad_value(ValueError, name, expected, value)
+    return Path(value).absolute()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from featherhq.sandbox import _faults
 from featherhq.sandbox._responses import error_response, json_response
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
+
+logger: Final = logging.getLogger("featherhq.sandbox")
 
 
 class Operations:
@@ -63,6 +66,9 @@ class Operations:
             return error_response(HTTPStatus.NOT_FOUND, "Thread not found")
         except ClosedThreadError:
             return error_response(HTTPStatus.BAD_REQUEST, "The thread is closed")
+        except OSError as error:
+            logger.error("the file of the sandbox was not written: %s", error)  # noqa: TRY400 - the text says all
+            return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, f"The sandbox cannot write its file: {error}")
 
     def _create(self, _: Request, body: Any) -> dict[str, Any]:
         created = self._state.create(body["agentId"], body.get("metadata", {}), body.get("variables", {}))
