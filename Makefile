@@ -42,8 +42,9 @@ lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the dra
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/architecture.py --check
 
-typecheck: $(VENV)/.tools ## mypy, strict
+typecheck: $(VENV)/.node ## mypy, strict; and pyright on what users see of the types
 	$(BIN)/mypy
+	$(BIN)/node $(VENV)/redocly/node_modules/pyright/index.js --pythonpath $(BIN)/python
 
 unit: $(VENV)/.redis ## the tests except the slow ones: they must cover every line and branch of wrapper/
 	$(BIN)/coverage erase

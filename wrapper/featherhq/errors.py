@@ -106,6 +106,17 @@ class UncopiableError(UsageError, TypeError):
     """A thing cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
 
 
+class NotMadeByUsersError(UsageError, TypeError):
+    """A class was called whose objects are made by calls of this library. A wrong call is a `TypeError` in Python."""
+
+
+class NotFetchedError(UsageError, AttributeError):
+    """An attribute of a thread is unknown, because nothing was fetched about the thread.
+
+    It is an `AttributeError` too, so that `hasattr` and tools that look at all attributes of an object go on to work.
+    """
+
+
 class InvalidArgumentError(FeatherError, ValueError):
     """An argument does not match the contract. It is raised before any request, so nothing was sent."""
 
