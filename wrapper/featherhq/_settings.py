@@ -79,7 +79,7 @@ class Settings:
         user_agent: The `User-Agent` header.
         ledger: What is known about the messages that were sent.
         experience: What is known about the server.
-        owed: Which threads wait for an answer.
+        owed: Which threads wait for a reply.
         clock: Gives the time in seconds of the monotonic clock.
         wall_clock: Gives the time in seconds since 1970.
         random: Gives a number from 0 to 1.

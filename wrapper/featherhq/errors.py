@@ -1,8 +1,8 @@
-"""The errors of this library. It raises no other errors of its own.
+"""The errors of this library. It raises no other errors of its own. They form a tree::
 
     FeatherError
     ├── ConfigurationError            the key or the URL is missing or invalid; raised before any request
-    ├── UsageError                    also a RuntimeError: a thing is closed, not open, read twice…
+    ├── UsageError                    also a RuntimeError: something is closed, not open, read twice…
     ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…; raised before any request
     ├── LedgerError                   the ledger of keys cannot be read or written
     ├── APIConnectionError            no usable response came
@@ -97,13 +97,13 @@ class ConfigurationError(FeatherError):
 
 
 class UsageError(FeatherError, RuntimeError):
-    """A thing is used wrongly: it is closed, not open, read twice, of another event loop, or used without asyncio."""
+    """Something is used in a wrong way: it is closed, not open, read twice, without asyncio, in another event loop."""
 
     delivered = False
 
 
 class UncopiableError(UsageError, TypeError):
-    """A thing cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
+    """Something cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
 
 
 class NotMadeByUsersError(UsageError, TypeError):

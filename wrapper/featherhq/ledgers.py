@@ -106,7 +106,7 @@ class Ledger(Protocol):
 
         Args:
             intent: The message.
-            attempt: The token of the attempt that the server has answered. `None` if the message was found in the list.
+            attempt: The token of the attempt whose response has come. `None` if the message was found in the list.
             message_id: The id of the message on the server.
             receipt: The receipt, as a string to be kept.
 

@@ -90,7 +90,7 @@ class Conversation(Returned, Resource):
         """Send a user's message, and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
-        looks like a late answer to an earlier message. So a warning is logged if an earlier message is unanswered.
+        looks like a late reply to an earlier message. So a warning is logged if an earlier message is unanswered.
 
         Args:
             text: The message, with one character at least.

@@ -163,7 +163,7 @@ class Thread(Returned):
     ) -> Turn:
         """Send a user's message, and wait for all that the agent says to it.
 
-        Agents may answer in several messages, and nothing tells which is the last. So this waits until the agent has
+        Agents may reply in several messages, and nothing tells which is the last. So this waits until the agent has
         been quiet for a while.
 
         Args:

@@ -68,7 +68,9 @@ class ConversationFlow(OpenConversation):
             FeatherError: the server cannot be reached, or the key is refused, or the list cannot be read.
         """
         if self._opened:
-            raise UsageError("this conversation was open before", hint="Make a new one for each `with` block.")
+            raise UsageError(
+                "this conversation was open before", hint="Call thread.conversation() for each `with` block."
+            )
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries

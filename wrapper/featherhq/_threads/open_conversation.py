@@ -122,8 +122,8 @@ class OpenConversation:
                     raise self._after.not_in(self._listing.thread_id)
                 if self._settings.clock() >= until:
                     raise APITimeoutError(
-                        f"thread {self._listing.thread_id}: what comes after `after` was not read within {seconds:g} s",
-                        hint="Nothing was handed out. Try again from the same place, or raise timeout=.",
+                        f"thread {self._listing.thread_id}: the list was not read from `after` on within {seconds:g} s",
+                        hint="No message was returned. Try again from the same place, or raise timeout=.",
                     ) from intake.failure
                 yield from self._wait(until)
         finally:
@@ -135,7 +135,7 @@ class OpenConversation:
         """Take in what is in the mailbox, but only for a moment: a stream may go on to fill it.
 
         Args:
-            until: When the caller must have an answer.
+            until: When the caller must have a result.
         """
         began = self._settings.clock()
         ends = began + min(_CATCHING_UP, max(0.0, until - began) + _LAST_MOMENT)
@@ -185,7 +185,7 @@ class OpenConversation:
         reading = self._reading
         if not reading.acquire(blocking=False):
             raise UsageError(
-                "this conversation is being read elsewhere",
+                "another thread or task is reading this conversation",
                 hint="Read it in one thread or task. Any thread or task may call send().",
             )
         try:

@@ -280,14 +280,14 @@ class Streams:
             return
         self._strikes += 1
         if self._strikes < _STRIKES:
-            self._lose("it left out what the list shows", now)
+            self._lose("it left out a message that the list shows", now)
             return
         if self._next_reader is not None:
             self._dropped.append(self._next_reader.job)
         self._close_reader()
         self._next_reader, self._strikes = None, 0
         self._regions.miss(Trigger.INCOMPLETE, now)
-        self._give_up(1, "it left out what the list shows, again", now)
+        self._give_up(1, "it left out a message that the list shows, again", now)
 
     def _notice_sleep(self, now: float, wall_time: float) -> None:
         """If the machine was asleep, nothing was received meanwhile, and its connections are gone."""
