@@ -39,8 +39,8 @@ class Entry:
         text_hash: The hash that was given with the key.
         attempt: The token of the last attempt.
         age: Seconds since the first attempt.
-        lease: Seconds until the last attempt can certainly put no message into the thread any more. 0 or less: it is
-            over.
+        lease: Seconds until it is certain that the last attempt puts no message into the thread any more. 0 or less: it
+            is certain now.
         receipt: The receipt that was recorded, or `None`.
     """
 
@@ -59,8 +59,8 @@ class Claims:
     Attributes:
         ids: The ids of the messages that belong to other keys, each with the seconds since it was recorded.
         open: The hashes of the other keys that have no receipt.
-        busy: Seconds until the last attempt of the other keys with an equal text and no receipt can certainly put no
-            message into the thread any more. 0: there is none.
+        busy: The longest `lease` of the other keys that have an equal text and no receipt, in seconds. 0: there is
+            none.
     """
 
     ids: Mapping[str, float] = field(factory=dict)
