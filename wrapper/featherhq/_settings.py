@@ -38,7 +38,7 @@ DEFAULT_RATE_LIMIT: Final = _limits.DEFAULT_RATE
 DEFAULT_PAGE_SIZE: Final = 100
 DEFAULT_QUIET: Final = 2.0
 """Seconds without a message after which an agent's turn is over."""
-# Nobody guesses or repeats a token of so many random bytes.
+# Nobody guesses or repeats a token of this many random bytes.
 _TOKEN_BYTES: Final = 16
 
 KeySource = str | Callable[[], str]

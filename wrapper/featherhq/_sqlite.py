@@ -22,7 +22,7 @@ else:
     # For whoever asks what the annotations mean.
     sqlite3 = Lazy("sqlite3")
 
-# Seconds. So long one process waits for another.
+# Seconds. One process waits this long for another.
 _PATIENCE: Final = 4.0
 _OPENING: Final = 6.0
 _PAUSE: Final = 0.02

@@ -87,7 +87,7 @@ class Ledger(Protocol):
             intent: The message.
             attempt: A new token for the attempt.
             after: The token of the last attempt that the caller knows.
-            seconds: If the attempt is noted, its lease ends so many seconds from now.
+            seconds: If the attempt is noted, its lease ends this many seconds from now.
 
         Returns:
             The entry as it is now. The attempt may leave if it is noted there.

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from featherhq._threads.experience import Experience
     from featherhq.models import Message
 
-# Seconds. Rows may be a little out of order. After a message that is so much older than the floor, nothing is new.
+# Seconds. Rows may be a little out of order. After a message that is this much older than the floor, nothing is new.
 _FAR: Final = 10.0
-# After so many messages that are older than the floor at all, nothing is new either.
+# After this many messages that are older than the floor at all, nothing is new either.
 _ENOUGH_OLD: Final = 20
 # How often one scan may begin again.
 _MOST_RESTARTS: Final = 3

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
     from featherhq._threads.own import Own
 
-# Seconds. Notices are taken in for so long at a time, and for so much longer than the caller waits.
+# Seconds. Notices are taken in for this long at a time, and for this much longer than the caller waits.
 _CATCHING_UP: Final = 0.25
 _LAST_MOMENT: Final = 0.1
-# If so many scans have not found a message, it is not in the thread. The second comes after the longest lag of a list.
+# If this many scans have not found a message, the thread does not have it. The second comes after the longest lag.
 _MISSES: Final = 2
 
 HINTS: Final = {
