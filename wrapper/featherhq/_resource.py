@@ -28,7 +28,7 @@ class Returned(Resource):
 
     # Type checkers, `help()` and `inspect` see a class without arguments. At run time, an argument, such as the id of a
     # thread, must not hide the error below.
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch - it is true at run time
         __signature__ = Signature()
 
         def __new__(cls, *_: object, **__: object) -> NoReturn:

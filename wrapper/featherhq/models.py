@@ -63,8 +63,8 @@ class SentMessage:
         window_expires_in: `windowExpiresIn` as Feather sent it. The vendor's page does not name its unit.
         reconciled: `True` if the response was lost, and the message was found in the thread's history.
         request_id: The id of the request for the vendor's support, or `None` if the response had none or was lost.
-        sent_at: The server's time when the first attempt left that may have delivered it, in UTC. It is a lower bound.
-            `None` if the server has told no time.
+        sent_at: When the first attempt left that may have delivered it, by the server's clock, in UTC. So the message
+            is not older than that. `None` if the server has told no time.
     """
 
     message_id: str

@@ -112,7 +112,7 @@ class AsyncFeather(AsyncResource):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. The connections of your own `http_client` stay open."""
+        """Close the connections, and end open conversations. The connections of your own `http_client` stay open."""
         if self._owns_runner:
             await self._runner.aclose()
 
@@ -124,7 +124,7 @@ class AsyncFeather(AsyncResource):
         rate_limit: float | RateLimit | SharedRateLimit | Unchanged | None = UNCHANGED,
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Self:
-        """A client with other options on the same connections. If you close it, the connections stay open.
+        """A view of this client: other options on the same connections. If you close the view, they stay open.
 
         For example::
 
@@ -133,7 +133,7 @@ class AsyncFeather(AsyncResource):
         Args:
             timeout: As for the class. Default: unchanged, as for all of these.
             max_retries: As for the class.
-            rate_limit: As for the class. A limit that is given here belongs to the new client alone.
+            rate_limit: As for the class. A limit that is given here belongs to the view alone.
             headers: Headers to add to those that are set.
 
         Raises:

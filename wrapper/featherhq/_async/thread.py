@@ -158,12 +158,12 @@ class AsyncThread(Returned):
     ) -> Turn:
         """Send a user's message, and wait for all that the agent says to it.
 
-        Agents may answer in several messages, and nothing tells which is the last. So this waits until the agent has
+        Agents may reply in several messages, and nothing tells which is the last. So this waits until the agent has
         been quiet for a while.
 
         Args:
             text: The message, with one character at least.
-            quiet: The turn is over if no message has come for so many seconds.
+            quiet: The turn is over if no message has come for this many seconds.
             key: As in `send`.
             timeout: Seconds for all of it. If they are over after the first reply, the turn has what came until then.
                 Default: the client's own.
@@ -188,7 +188,8 @@ class AsyncThread(Returned):
 
         Raises:
             InvalidArgumentError: the id is invalid, or belongs to another thread.
-            ReplyTimeoutError: no reply came in time. In a long thread, an unknown id looks like this too.
+            ReplyTimeoutError: no reply came in time. In a long thread, an id that the thread does not have may end in
+                this error too.
             FeatherError: the thread's messages could not be read.
         """
         deadline = self._settings.deadline(timeout)
@@ -215,8 +216,9 @@ class AsyncThread(Returned):
             timeout: Seconds that the opening may take. Default: the client's own.
 
         Raises:
-            InvalidArgumentError: an argument is invalid, or belongs to another thread. An id that this thread does not
-                have is found out when the block is entered.
+            InvalidArgumentError: an argument is invalid, or belongs to another thread. If this thread does not have the
+                id, that is raised when the block is entered.
+            FeatherError: when the block is entered: Feather cannot be reached, or refuses the key.
         """
         return AsyncConversation._made()._with(self._settings, self._runner, self.id, after, timeout)
 
@@ -241,11 +243,12 @@ class AsyncThread(Returned):
             direction: `"INBOUND"` for the user's messages only, `"OUTBOUND"` for the agent's only. Default: both.
             status: Only messages with this status, such as `"FAILED"`. Default: all.
             after: Only messages after this place: a bookmark, the id of a message, a `Message` or a `SentMessage`. Only
-                the pages after it are fetched. What was handed out before a bookmark was made does not come again.
+                the pages after it are fetched. What a conversation has returned before its bookmark was made does not
+                come again.
             newest_first: Begin with the newest message. If Feather lists the newest first too, the last messages of a
                 long thread cost one request. If it does not, the whole list is read first.
             page_size: Messages per request, 1 to 100.
-            timeout: Seconds until the next messages must be there. Default: the client's own.
+            timeout: Seconds that reading the next messages may take in all. Default: the client's own.
 
         Raises:
             InvalidArgumentError: an argument is invalid, or `after` does not belong to this thread.
@@ -280,8 +283,8 @@ class AsyncThread(Returned):
         """Merge metadata and variables into the thread, and refresh `details`.
 
         Args:
-            metadata: Strings by their names, or `None`.
-            variables: Strings by their names, or `None`.
+            metadata: Strings by their names, to add or to replace. Default: none.
+            variables: Strings by their names, to add or to replace. Default: none.
             timeout: Seconds in all. Default: the client's own.
 
         Raises:
@@ -293,7 +296,7 @@ class AsyncThread(Returned):
         return self
 
     async def close(self, reason: str | None = None, *, timeout: float | None = None) -> Self:
-        """Close the thread, and refresh `details`.
+        """Close the thread, and refresh `details`. Open conversations of this client in it end with a `UsageError`.
 
         Args:
             reason: Why, or `None`.

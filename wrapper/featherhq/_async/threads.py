@@ -51,8 +51,8 @@ class AsyncThreads(Returned):
 
         Args:
             agent_id: The agent's id, a UUID. It stands in Feather's dashboard.
-            metadata: Strings by their names, or `None`.
-            variables: Strings by their names, or `None`.
+            metadata: Strings by their names, such as `{"customer": "Ada"}`. Default: none.
+            variables: Strings by their names. Default: none.
             timeout: Seconds in all. Default: the client's own.
 
         Raises:
@@ -94,7 +94,7 @@ class AsyncThreads(Returned):
             agent_id: Only threads with this agent, a UUID. Default: all.
             is_active: `True` for active threads only, `False` for closed ones only. Default: all.
             page_size: Threads per request, 1 to 100.
-            timeout: Seconds until the next threads must be there. Default: the client's own.
+            timeout: Seconds that reading the next threads may take in all. Default: the client's own.
 
         Raises:
             InvalidArgumentError: an argument is invalid.

@@ -90,7 +90,7 @@ class Conversation(Returned, Resource):
         """Send a user's message, and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
-        looks like a late answer to an earlier message. So a warning is logged if an earlier message is unanswered.
+        looks like a late reply to an earlier message. So a warning is logged if an earlier message is unanswered.
 
         Args:
             text: The message, with one character at least.
@@ -114,7 +114,7 @@ class Conversation(Returned, Resource):
 
         Args:
             text: The message, with one character at least.
-            quiet: The turn is over if no message has come for so many seconds.
+            quiet: The turn is over if no message has come for this many seconds.
             key: As in `Thread.send`.
             timeout: Seconds for all of it. If they are over after the first reply, the turn has what came until then.
                 Default: the client's own.
@@ -145,8 +145,8 @@ class Conversation(Returned, Resource):
                 print(message.text)
 
         Args:
-            timeout: The iteration ends, without an error, after so many seconds without a new message. `None`: it goes
-                on until the conversation is closed.
+            timeout: The iteration ends, without an error, after this many seconds without a new message. `None`: it
+                goes on until the conversation is closed.
 
         Raises:
             InvalidArgumentError: the timeout is not a number of seconds above 0.
