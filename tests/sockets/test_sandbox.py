@@ -111,7 +111,7 @@ def test_waiting_for_requests(http: httpx.Client, sandbox: Sandbox) -> None:
     http.post("/api/v1/threads/web", json={"agentId": AGENT_ID})
     waiter.join(5)
     assert not waiter.is_alive()
-    with pytest.raises(TimeoutError, match=r"^expected 2 requests within 0.05 s; received: \[RecordedRequest"):
+    with pytest.raises(TimeoutError, match=r"^expected 2 requests within 0.05 s; there are 1: \[RecordedRequest"):
         sandbox.wait_for_requests(2, timeout=0.05)
     (seen,) = sandbox.requests
     assert (seen.operation, seen.method, seen.status) == ("createThread", "POST", 200)

@@ -285,7 +285,7 @@ def test_the_public_pytest_fixtures(pytester: pytest.Pytester) -> None:
                     return await (await feather.threads.create("{AGENT_ID}")).ask("hello")
             assert asyncio.run(program()).text
     """)
-    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error")
     ran.assert_outcomes(passed=2)
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from featherhq.models import INBOUND, Message
 from featherhq.sandbox import _checks
+from featherhq.sandbox._blocking import in_thread
 from featherhq.sandbox._redaction import redactor
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class AgentRunner:
     Args:
         agent: The agent. See `Sandbox`.
         state: The threads and their messages.
-        answer: Adds the replies to a message to its thread.
+        reply: Adds the replies to a message to its thread.
         api_key: The key that the log must not show.
 
     Attributes:
@@ -65,13 +64,13 @@ class AgentRunner:
         self,
         agent: Callable[[str, list[Message]], str | list[str]],
         state: State,
-        answer: Callable[[str, str, list[str]], object],
+        reply: Callable[[str, str, list[str]], object],
         api_key: str,
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._agent = agent
         self._state = state
-        self._answer = answer
+        self._add_replies = reply
         self._api_key = api_key
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -92,31 +91,11 @@ class AgentRunner:
     async def _reply(self, thread_id: str, message_id: str, text: str) -> None:
         async with self._locks[thread_id]:
             history = [message for message in self._state.get(thread_id).history() if message.id != message_id]
-            replies = await self._in_thread(text, history)
+            replies = await in_thread(lambda: self._replies(text, history), "feather-sandbox-agent")
             try:
-                self._answer(thread_id, message_id, replies)
+                self._add_replies(thread_id, message_id, replies)
             except OSError as error:
                 logger.error("a reply of the agent was not written: %s", error)  # noqa: TRY400 - the text says all
-
-    async def _in_thread(self, text: str, history: list[Message]) -> list[str]:
-        """Call the agent in a new thread, because it may block. It is a daemon thread, so the program can exit."""
-        loop = asyncio.get_running_loop()
-        replies: asyncio.Future[list[str]] = loop.create_future()
-
-        def done(result: list[str]) -> None:
-            # The future is cancelled if the sandbox is being stopped.
-            with suppress(asyncio.InvalidStateError):
-                replies.set_result(result)
-
-        def run() -> None:
-            result = self._replies(text, history)
-            try:
-                loop.call_soon_threadsafe(done, result)
-            except RuntimeError:
-                logger.debug("the agent replied after the sandbox had stopped")
-
-        threading.Thread(target=run, name="feather-sandbox-agent", daemon=True).start()
-        return await replies
 
     def _replies(self, text: str, history: list[Message]) -> list[str]:
         """The agent's replies; none if it fails."""

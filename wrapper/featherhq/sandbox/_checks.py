@@ -108,8 +108,13 @@ def header_value(name: str, value: Any) -> None:
 
 def agent(name: str, value: object) -> None:
     """Check an agent: a callable, but not an `async` function."""
+    function(name, value, "a text and a history")
+
+
+def function(name: str, value: object, takes: str) -> None:
+    """Check a callable that is not an `async` function. `takes` says what it is called with."""
     if not callable(value):
-        raise bad_value(TypeError, name, "a callable that takes a text and a history", value)
+        raise bad_value(TypeError, name, f"a callable that takes {takes}", value)
     if inspect.iscoroutinefunction(value):
         raise bad_value(TypeError, name, "a function without async (it may block, and may call asyncio.run)", value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID, uuid4
 
 from featherhq._settings import DEFAULT_RATE_LIMIT
@@ -13,9 +13,9 @@ from featherhq.models import Message
 from featherhq.sandbox import _checks
 from featherhq.sandbox._agent import default_agent
 from featherhq.sandbox._app import App
-from featherhq.sandbox._contract import operation_id
 from featherhq.sandbox._faults import Fault
 from featherhq.sandbox._limit import Counting, counter
+from featherhq.sandbox._observed import Observed
 from featherhq.sandbox._requests import RecordedRequest
 from featherhq.sandbox._server import Server
 from featherhq.sandbox._state import LARGEST_LIMIT, State
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from featherhq.sandbox._keep import Keeper
 
 _LARGEST_PORT: Final = 65535
-# The largest number of threads that an error lists.
-_LISTED: Final = 5
 
 
-class Sandbox:
+class Sandbox(Observed):
     """A server on a loopback port, which runs inside a `with` block.
 
     Args:
@@ -105,8 +103,10 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(self, *args: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.stop()
+        if error is None:
+            self._app.answers.raise_first()
 
     def start(self) -> None:
         """Start the sandbox, and wait until it accepts connections.
@@ -122,41 +122,6 @@ class Sandbox:
         """Stop the sandbox at once, and close all connections. Nothing happens if it is not running."""
         self._server.stop()
 
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """All requests that were received, in order, including those with a fault."""
-        return list(self._app.log.requests)
-
-    def wait_for_requests(self, count: int, operation: str | None = None, timeout: float = 5.0) -> None:
-        """Wait until a number of requests was received, counted since the sandbox was created.
-
-        Args:
-            count: The number of requests, 0 or more.
-            operation: The `operationId` of the requests to count, such as `"sendMessage"` or `"send_message"`; `None`
-                for all requests.
-            timeout: The longest time to wait, in seconds, 0 or more.
-
-        Raises:
-            TimeoutError: Fewer requests were received in this time.
-            ValueError: There is no such operation, or a number is below 0.
-            TypeError: An argument has a wrong type.
-            RuntimeError: Fewer requests were received, and the sandbox is not running.
-        """
-        _checks.whole("count", count, 0)
-        _checks.number("timeout", timeout, "seconds, 0 or more", zero=True)
-        name = None if operation is None else operation_id(operation)
-        log = self._app.log
-
-        def enough() -> bool:
-            return sum(name in (None, request.operation) for request in log.requests) >= count
-
-        with log.changed:
-            if enough():
-                return
-            self._server.must_run()
-            if not log.changed.wait_for(enough, timeout):
-                raise TimeoutError(f"expected {count} requests within {timeout:g} s; received: {log.requests}")
-
     def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | UUID | None = None) -> None:
         """Apply a fault to the next requests of an operation.
 
@@ -164,8 +129,8 @@ class Sandbox:
         is applied before one for `"*"`, and then a fault for a thread before one for any thread.
 
         Args:
-            operation: The `operationId`, such as `"sendMessage"` or `"send_message"`; `"*"` for any operation on which
-                the fault has an effect.
+            operation: The `operationId`, such as `"sendMessage"` or `"send_message"`, or its method and path; `"*"`
+                for any operation on which the fault has an effect.
             fault: The fault.
             times: The number of requests, 1 or more.
             thread_id: The thread of the requests, which need not exist yet; `None` for any thread.
@@ -175,6 +140,34 @@ class Sandbox:
             TypeError: An argument has a wrong type, such as the class of a fault instead of a fault.
         """
         self._app.faults.add(operation, fault, times, thread_id)
+
+    def answer(self, operation: str, function: Callable[[RecordedRequest], Any]) -> None:
+        """Let a function answer an operation, from now on and in place of the sandbox.
+
+        It is meant for operations whose responses the sandbox does not know. The function is called with each request
+        that has the API key, stays below the rate limit and conforms to the contract. It may block. It returns
+
+        - a body for JSON (a dictionary, a list, a string, a number): the response has the status 200;
+        - a pair (status, body); `(204, None)` is a response without a body;
+        - one of the faults `Status`, `Html`, `Body`, `CutBefore`, `CutAfter`, `Garbage`.
+
+        If it raises an error or returns something else, the response is an error 500, the logger `featherhq.sandbox`
+        logs the error, and the end of the sandbox's `with` block raises it.
+
+        Args:
+            operation: The `operationId`, such as `"listParticipants"` or `"list_participants"`, or a method and a path,
+                such as `"GET /api/v1/agents/{agentId}"`. The contract need not have this path.
+            function: The function. It takes a `RecordedRequest`.
+
+        Raises:
+            ValueError: There is no such operation, and it is not a method and a path.
+            TypeError: An argument has a wrong type, such as an `async` function.
+        """
+        _checks.function("function", function, "a request")
+        if self._server.runs:
+            self._server.call(self._app.answer, operation, function)
+        else:
+            self._app.answer(operation, function)
 
     def forget_faults(self) -> None:
         """Remove all faults that were injected and have not happened yet."""
@@ -193,24 +186,6 @@ class Sandbox:
         _checks.text("text", text)
         said: Message = self._server.call(self._app.say, self._known(thread_id), text)
         return said
-
-    def messages(self, thread_id: str | UUID) -> list[Message]:
-        """All messages of a thread, oldest first. The sandbox need not be running.
-
-        Raises:
-            ValueError: There is no such thread.
-            TypeError: The id has a wrong type.
-        """
-        return self._app.state.get(self._known(thread_id)).history()
-
-    def _known(self, thread_id: str | UUID) -> str:
-        wanted, known = _checks.thread("thread_id", thread_id), list(self._app.state.threads)
-        if wanted in known:
-            return wanted
-        if not known:
-            raise ValueError(f"no thread {wanted}; no thread has been created yet")
-        listed = ", ".join([*(["…"] if len(known) > _LISTED else []), *known[-_LISTED:]])
-        raise ValueError(f"no thread {wanted}; existing threads ({len(known)}): {listed}")
 
 
 def _shortest_and_longest(stream_life: float | tuple[float, float] | None) -> tuple[float, float] | None:
