@@ -103,7 +103,7 @@ def sit(command: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     with ExitStack() as until_end:
 
         def start(*arguments: str, columns: int = 80, **environ: Any) -> Seat:
-            command.environ(COLUMNS=None, LINES=None, **environ)
+            command.environ(**{"COLUMNS": None, "LINES": None, **environ})
             terminal = Terminal(columns)
             until_end.callback(terminal.close)
             for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_line_terminal import PATIENCE, Terminal
-from featherhq.sandbox import Sandbox, Status
+from featherhq.sandbox import Sandbox, Stall, Status
 
 if TYPE_CHECKING:
     from command_line_helpers import Command, Seat
@@ -28,6 +28,8 @@ def test_a_chat(sit: Sit, sandbox: Sandbox) -> None:
     seat.terminal.type("hello\r")
     screen = seat.terminal.wait_for("agent: echo: hello\nyou:")
     thread_id = screen.partition("Thread ")[2][:36]
+    seat.terminal.type("\r")
+    seat.terminal.wait_for("\nyou:\nyou:")
     seat.terminal.type("half a l")
     seat.terminal.wait_for("you:   half a l")
     sandbox.say(thread_id, "one thing more\nin two lines \x1b[31m")
@@ -102,6 +104,17 @@ def test_a_message_that_is_not_sent_while_the_user_types(sit: Sit, sandbox: Sand
     seat.terminal.type("\x15\x1b[A")
     seat.terminal.wait_for("to get it back: precious\nyou:   precious")
     seat.terminal.type("\x15\x04")
+    assert seat.left() == 0
+
+
+def test_to_leave_while_a_message_is_sent(sit: Sit, sandbox: Sandbox) -> None:
+    """Ctrl-d leaves at once. It does not wait until the message is sent."""
+    sandbox.inject("sendMessage", Stall())
+    seat = sit("chat")
+    seat.terminal.wait_for("\nyou:")
+    seat.terminal.type("precious\r")
+    seat.terminal.wait_for("sending")
+    seat.terminal.type("\x04")
     assert seat.left() == 0
 
 

@@ -63,8 +63,7 @@ def chat(context: click.Context, thread_id: str | None, agent: str | None, sandb
         try:
             status = asyncio.run(talk.run())
         finally:
-            if talk.thread is not None:
-                _tell_how_to_resume(out, context, talk.thread.id, sandbox=sandbox)
+            _tell_how_to_resume(out, context, talk.thread, sandbox=sandbox)
     context.exit(status)
 
 
@@ -141,11 +140,13 @@ def _options(context: click.Context, *, sandbox: bool, on_screen: bool) -> Itera
         yield {**given.options(), "api_key": Secret(running.api_key), "base_url": running.url}
 
 
-def _tell_how_to_resume(out: Output, context: click.Context, thread_id: str, *, sandbox: bool) -> None:
-    data: dict[str, object] = {"thread_id": thread_id}
+def _tell_how_to_resume(out: Output, context: click.Context, thread: AsyncThread | None, *, sandbox: bool) -> None:
+    if thread is None:
+        return
+    data: dict[str, object] = {"thread_id": thread.id}
     if sandbox:
         out.note("The sandbox has ended.", data)
         return
     base_url = connection(context).base_url
     option = "" if base_url is None else f" --base-url {base_url}"
-    out.note(f"To go on: featherhq chat {thread_id}{option}", data)
+    out.note(f"To go on: featherhq chat {thread.id}{option}", data)

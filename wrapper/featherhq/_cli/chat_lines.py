@@ -81,14 +81,15 @@ class Lines:
             self._status = Exit.NO_REPLY
             problem = f"no reply came within {self._timeout:g} s to: {one_line(text)}"
             self._out.note(f"featherhq chat: {problem}", {"error": "ReplyTimeoutError", "message": problem})
-        while await self._hears(self._quiet):
-            pass
+        speaks = True
+        while speaks:
+            speaks = await self._hears(self._quiet)
 
     async def _hears(self, seconds: float) -> bool:
         """Wait for the next message of the agent. Returns whether one came."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._heard.wait()
+        waiting = asyncio.create_task(self._heard.wait())
+        await asyncio.wait({waiting}, timeout=seconds)
+        waiting.cancel()
         heard = self._heard.is_set()
         self._heard.clear()
         return heard

@@ -10,7 +10,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import in_terminal
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.key_binding import KeyBindings
@@ -58,14 +57,14 @@ class Screen:
         self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
         # What waits until there is a line, above which it is printed.
         self._to_print: deque[RenderableType] = deque()
-        self._may_print = asyncio.Event()
+        self._news = asyncio.Event()
         # What is sent now; `None` if nothing is. While it is sent, the user may type on, but not send more.
         self._sending: asyncio.Task[None] | None = None
         # Since when a reply is owed, on the monotonic clock.
         self._owed_since: float | None = None
         # A text that was not sent and goes back into the line.
         self._unsent = ""
-        self._failure: BaseException | None = None
+        self._failure: FeatherError | None = None
         frames = _FRAMES if "utf" in (sys.stdout.encoding or "").lower() else _PLAIN_FRAMES
         self._frames = cycle(frames)
         self._session: PromptSession[str] = PromptSession(
@@ -90,7 +89,7 @@ class Screen:
             self._show(message)
         self._print_waiting()
         with patch_stdout(raw=True):
-            background = [asyncio.create_task(job()) for job in (self._receive, self._print, self._animate)]
+            background = [asyncio.create_task(job()) for job in (self._receive, self._work_above, self._animate)]
             try:
                 return await self._talk()
             finally:
@@ -104,7 +103,7 @@ class Screen:
     async def _talk(self) -> int:
         while True:
             try:
-                text = await self._session.prompt_async(default=self._taken_back(), pre_run=self._begin_line)
+                text = await self._session.prompt_async(pre_run=self._begin_line, set_exception_handler=False)
             except EOFError:
                 return Exit.DONE
             except KeyboardInterrupt:
@@ -113,24 +112,13 @@ class Screen:
                 self._sending = asyncio.create_task(self._send(text))
 
     def _begin_line(self) -> None:
-        """A new line can be typed. Leave at once if something has failed before."""
-        self._may_print.set()
-        if self._failure is not None:
-            self._session.app.exit(exception=self._failure)
+        """A new line can be typed."""
+        self._news.set()
 
     @property
     def _has_line(self) -> bool:
         """Whether there is a line that the user types."""
         return self._session.app.is_running and not self._session.app.is_done
-
-    def _fail(self, error: BaseException) -> None:
-        self._failure = error
-        if self._has_line:
-            self._session.app.exit(exception=error)
-
-    def _taken_back(self) -> str:
-        text, self._unsent = self._unsent, ""
-        return text
 
     async def _send(self, text: str) -> None:
         self._owed_since = time.monotonic()
@@ -146,25 +134,30 @@ class Screen:
             self._session.app.invalidate()
 
     def _report(self, text: str, error: FeatherError) -> None:
-        """Say that a text was not sent, and keep it: in the line, or in its history."""
+        """Say that a text was not sent, and keep it."""
         what, hint = lines_of(error)
         what = what.removeprefix(f"{error.method} {error.url}: ")
         self._say(f"Not sent: {what}" if error.delivered is False else what, "red")
-        if hint:
-            self._say(hint, "dim")
-        buffer = self._session.default_buffer
-        if error.delivered is not False:
-            self._say("Press the up key to get the text back.", "dim")
-        elif not self._has_line:
+        self._say(hint, "dim")
+        if error.delivered is False:
             self._unsent = text
-        elif buffer.text:
+        else:
+            self._say("Press the up key to get the text back.", "dim")
+
+    def _take_back(self) -> None:
+        """Put a text that was not sent into the line again, unless the user has typed something else meanwhile."""
+        text, self._unsent = self._unsent, ""
+        if not text:
+            return
+        buffer = self._session.default_buffer
+        if buffer.text:
             self._say(f"Press the up key to get it back: {one_line(text)}", "dim")
         else:
             buffer.insert_text(text)
 
     async def _receive(self) -> None:
         try:
-            async for message in self._chat:
+            async for message in self._chat:  # pragma: no branch - only an error ends it
                 self._owed_since = None
                 self._show(message)
         except FeatherError as error:
@@ -207,18 +200,34 @@ class Screen:
     def _say(self, text: str, style: str) -> None:
         self._add(Text(text, style=style))
 
+    def _fail(self, error: FeatherError) -> None:
+        """Leave, once there is a line to leave."""
+        self._failure = error
+        self._news.set()
+
     def _add(self, what: RenderableType) -> None:
         self._to_print.append(what)
-        self._may_print.set()
+        self._news.set()
 
-    async def _print(self) -> None:
-        """Print what is to be printed, above the line. Between two lines it waits: the screen is being drawn then."""
+    async def _work_above(self) -> None:
+        """Print above the line what is to be printed. Between two lines it waits: the screen is being drawn then.
+
+        prompt_toolkit's `in_terminal` would let the terminal handle keys meanwhile, and ctrl-d would be lost.
+        """
+        app = self._session.app
         while True:
-            await self._may_print.wait()
-            self._may_print.clear()
-            if self._to_print and self._has_line:
-                async with in_terminal():
-                    self._print_waiting()
+            await self._news.wait()
+            self._news.clear()
+            await app.renderer.wait_for_cpr_responses()
+            if self._has_line:
+                self._take_back()
+                app.renderer.erase()
+                self._print_waiting()
+                app.renderer.reset()
+                app.renderer.request_absolute_cursor_position()
+                app.invalidate()
+                if self._failure is not None:
+                    app.exit(exception=self._failure)
 
     def _print_waiting(self) -> None:
         while self._to_print:

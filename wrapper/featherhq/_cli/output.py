@@ -47,17 +47,14 @@ class Output(NamedTuple):
         """
         click.echo(one_json(data) if self.as_json else text)
 
-    def note(self, text: str, data: Mapping[str, object] | None = None) -> None:
+    def note(self, text: str, data: Mapping[str, object]) -> None:
         """Print something beside the result to standard error.
 
         Args:
             text: For people.
-            data: For programs; `None`: nothing is printed for them.
+            data: For programs.
         """
-        if not self.as_json:
-            click.echo(text, err=True)
-        elif data is not None:
-            click.echo(one_json(data), err=True)
+        click.echo(one_json(data) if self.as_json else text, err=True)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

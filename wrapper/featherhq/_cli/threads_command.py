@@ -13,7 +13,7 @@ from featherhq._cli.settings import agent_option, connection, connects, mapping,
 from featherhq.errors import UsageError
 
 
-@click.group
+@click.group(no_args_is_help=False)
 def thread() -> None:
     """Make, find, change and close threads."""
 
