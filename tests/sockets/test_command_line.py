@@ -20,17 +20,17 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--port", "99999"], "argument --port: expected a whole number from 0 to 65535, not '99999'"),
-        (["--port", "-1"], "argument --port: expected a whole number from 0 to 65535, not '-1'"),
-        (["--port", "x"], "argument --port: expected a whole number from 0 to 65535, not 'x'"),
-        (["--port", "9" * 9999], "argument --port: expected a whole number from 0 to 65535, not '999"),
+        (["--port", "99999"], "--port': expected a whole number from 0 to 65535, not '99999'"),
+        (["--port", "-1"], "--port': expected a whole number from 0 to 65535, not '-1'"),
+        (["--port", "x"], "--port': expected a whole number from 0 to 65535, not 'x'"),
+        (["--port", "9" * 9999], "--port': expected a whole number from 0 to 65535, not '999"),
         (
             ["--rate-limit", "-3"],
-            "argument --rate-limit: expected requests per second above 0, or 0 for no limit, not '-3'",
+            "--rate-limit': expected requests per second above 0, or 0 for no limit, not '-3'",
         ),
         (
             ["--rate-limit", "nan"],
-            "argument --rate-limit: expected requests per second above 0, or 0 for no limit, not 'nan'",
+            "--rate-limit': expected requests per second above 0, or 0 for no limit, not 'nan'",
         ),
         (["--rate-limit", "many"], "0 for no limit, not 'many'"),
         (["--rate-limit", "1e999"], "0 for no limit, not '1e999'"),
@@ -39,17 +39,17 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
     ],
 )
 def test_invalid_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
-    """The exit status is 2. The usage and one sentence are printed, with the value and the valid values, but no key."""
+    """The exit status is 2. One sentence is printed, with the value and the valid values, but no key."""
     # The port is in use, so that the sandbox cannot run if the arguments are accepted by mistake.
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(SystemExit) as caught:
-        main(["sandbox", "--port", str(listener.getsockname()[1]), *arguments])
-    assert caught.value.code == 2
-    usage, _, sentence = capsys.readouterr().err.partition("featherhq sandbox: error: ")
-    assert usage.startswith("usage: featherhq sandbox ")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert main(["sandbox", "--port", str(listener.getsockname()[1]), *arguments]) == 2
+    sentence, hint, *rest = capsys.readouterr().err.split("\n")
+    assert sentence.startswith("featherhq sandbox: ")
     assert expected in sentence
-    assert sentence.count("\n") == 1
     assert len(sentence) < 400
     assert "s3cret" not in sentence
+    assert hint in {"See: featherhq sandbox --help", "Nothing was started."}
+    assert rest == [""]
 
 
 def test_a_port_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,8 +266,8 @@ def test_the_sandbox_command_without_the_extra(tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise ImportError('No module', name='uvicorn')")
     with command("sandbox", env={**os.environ, "PYTHONPATH": str(tmp_path)}) as process:
         _, errors = process.communicate(timeout=10)
-        assert process.returncode == 1
-        assert errors == "the sandbox needs uvicorn: pip install 'featherhq[sandbox]'\n"
+        assert process.returncode == 2
+        assert errors == "featherhq sandbox: the sandbox needs uvicorn: pip install 'featherhq[sandbox]'\n"
 
 
 def test_the_public_pytest_fixtures(pytester: pytest.Pytester) -> None:
