@@ -14,6 +14,7 @@ let history = []; // the messages of the server, in order, as they were read las
 const shown = new Map(); // the element of each message, by the id of the message
 const elements = new Map(); // the element of each message that is not sent yet, by its own id
 const tabs = new BroadcastChannel("chat"); // the other tabs of this visitor
+const others = new Map(); // the elements of what they are sending, by its own id
 
 // What is not known to be sent. It survives a reload: {name, text, chat, failed, refused}. `failed` says why it waits for
 // the visitor, and `refused` whether it has certainly not arrived.
@@ -206,7 +207,25 @@ function sent(one, id) {
   shown.get(id)?.remove();
   shown.set(id, element);
   merge();
-  tabs.postMessage({ chat, message: { id, text: one.text, direction: "INBOUND" } });
+  tabs.postMessage({ ...one, id });
+}
+
+// Another tab sends a message, or knows that it is sent: then it has an id. Its place is where it was sent, so that it
+// stands before its reply, but it is not shown before it is sent.
+function heard(one) {
+  if (one.chat !== chat) return;
+  const element = others.get(one.name) ?? item(one.text, true);
+  if (!others.has(one.name)) {
+    element.hidden = true;
+    others.set(one.name, element);
+    place(element, "end");
+  }
+  if (!one.id) return;
+  others.delete(one.name);
+  if (shown.has(one.id)) return element.remove();
+  element.hidden = false;
+  mark(element, "Sent");
+  shown.set(one.id, element);
 }
 
 let isDelivering = true; // until the page knows its chat
@@ -244,6 +263,7 @@ async function attempt(one) {
   }
   one.chat = chat;
   save();
+  tabs.postMessage(one);
   return call("POST", `chats/${chat}/messages`, { id: one.name, text: one.text });
 }
 
@@ -311,6 +331,6 @@ over.querySelector("button").addEventListener("click", () => {
   text.focus();
 });
 
-tabs.onmessage = ({ data }) => data.chat === chat && show(data.message);
+tabs.onmessage = ({ data }) => heard(data);
 
 load();
