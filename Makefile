@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
-.PHONY: fleet redelivery trace telemetry
+.PHONY: webchat test-browser fleet redelivery trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -26,6 +26,9 @@ demo: $(VENV)/.runs ## talk to a Feather on this machine
 
 sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things
 	@$(BIN)/python -m featherhq sandbox
+
+webchat: $(VENV)/.webchat ## a web chat in your browser, over a Feather on this machine, or on another port: PORT=8080
+	@$(BIN)/python examples/webchat/try_it.py $(VENV)/webchat $(or $(PORT),8000)
 
 test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
@@ -58,6 +61,8 @@ slow: $(VENV)/.node $(VENV)/.redis ## the slow tests (three minutes)
 
 hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers, or SAMPLE=2: each second one
 	$(BIN)/$(PYTEST) --numprocesses=4 tests/sockets/test_hostile.py $(addprefix --sample=,$(SAMPLE))
+test-browser: $(VENV)/.browser ## the web chat in Chromium, with servers that are killed (a minute); PICTURES=1 draws docs/images/
+	$(if $(PICTURES),PICTURES=1) $(BIN)/$(PYTEST) --numprocesses=2 tests/browser
 
 edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each (three minutes), or SAMPLE=3: each third one
 	$(BIN)/$(PYTEST) -s tests/contract/test_contract_edits.py $(addprefix --sample=,$(SAMPLE))
@@ -155,6 +160,19 @@ $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 $(VENV)/.redis: | $(VENV)/.tools
 	@command -v redis-server > /dev/null || { apt-get update -qq && apt-get install --yes -qq redis-server; } > $(VENV)/redis.log 2>&1 || \
 	  { cat $(VENV)/redis.log; echo "error: these tests need redis-server (Debian: apt install redis-server)" >&2; exit 1; }
+	@touch $@
+
+# What the example of a web chat needs. This package itself is there already.
+$(VENV)/.webchat: examples/webchat/requirements.txt $(VENV)/.runs
+	@grep -v featherhq examples/webchat/requirements.txt > $(VENV)/webchat.txt
+	@$(PIP) --requirement $(VENV)/webchat.txt
+	@touch $@
+
+# A browser. Debian's package, unless there is one already.
+$(VENV)/.browser: tests/browser/requirements.txt $(VENV)/.node $(VENV)/.webchat
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install --yes -qq chromium; } > $(VENV)/chromium.log 2>&1 || \
+	  { cat $(VENV)/chromium.log; echo "error: these tests need chromium (Debian: apt install chromium)" >&2; exit 1; }
+	@$(PIP) --requirement tests/browser/requirements.txt
 	@touch $@
 
 # What the example of workers needs.
