@@ -231,10 +231,10 @@ class AsyncThread(Resource):
     ) -> AsyncConversation:
         """A conversation over one live connection, for the time of an `async with` block.
 
-        async with thread.conversation() as chat:
-            await chat.send("And when will it arrive?")
-            async for message in chat:
-                ...
+            async with thread.conversation() as chat:
+                await chat.send("And when will it arrive?")
+                async for message in chat:
+                    ...
 
         Args:
             after: Where to go on: a bookmark of an earlier conversation (`chat.bookmark`), the id of a message, a

@@ -236,10 +236,10 @@ class Thread(Resource):
     ) -> Conversation:
         """A conversation over one live connection, for the time of a `with` block.
 
-        with thread.conversation() as chat:
-            chat.send("And when will it arrive?")
-            for message in chat:
-                ...
+            with thread.conversation() as chat:
+                chat.send("And when will it arrive?")
+                for message in chat:
+                    ...
 
         Args:
             after: Where to go on: a bookmark of an earlier conversation (`chat.bookmark`), the id of a message, a
