@@ -10,8 +10,8 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from docstrings import to_rest  # noqa: E402 - from this folder
-from featherhq import __version__  # noqa: E402
+from docstrings import to_rest
+from featherhq import __version__
 
 project = "featherhq"
 copyright = "the featherhq authors"  # noqa: A001 - the name is Sphinx's

@@ -81,7 +81,13 @@ def _states() -> str:
 def _region(name: str) -> str:
     table = REGIONS[name]
     triggers = [trigger for trigger in Trigger if any(trigger in row for row in table.values())]
-    lines = [f"### {name}", "", f"![{ALT[name]}](images/conversation-{name}.svg)", "", f"| {name} | {' | '.join(trigger.name for trigger in triggers)} |"]
+    lines = [
+        f"### {name}",
+        "",
+        f"![{ALT[name]}](images/conversation-{name}.svg)",
+        "",
+        f"| {name} | {' | '.join(trigger.name for trigger in triggers)} |",
+    ]
     lines += [f"| --- |{' --- |' * len(triggers)}"]
     for state, row in table.items():
         cells = [row[trigger].name if trigger in row else "" for trigger in triggers]

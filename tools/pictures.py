@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from hashlib import sha256
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,8 @@ IMAGES: Final = Path(__file__).parent.parent / "docs" / "images"
 BLUE, GREEN, RED, AMBER, GREY = "#dbe9f6", "#dcefdc", "#f8dcdc", "#fbeccb", "#eeeeee"
 HEAD: Final = """digraph {
   graph [rankdir=%s nodesep=%s ranksep=%s fontname="Helvetica" fontsize=13 pad=0.12 bgcolor="white"]
-  node [shape=box style="rounded,filled" fillcolor="%s" color="#555555" fontname="Helvetica" fontsize=13 margin="0.16,0.09"]
+  node [shape=box style="rounded,filled" fillcolor="%s" color="#555555" margin="0.16,0.09"]
+  node [fontname="Helvetica" fontsize=13]
   edge [color="#555555" fontcolor="#222222" fontname="Helvetica" fontsize=11 arrowsize=0.8]
 """
 # How the ends of a send look: the text, and the color.
@@ -97,15 +100,15 @@ def send() -> str:
     groups: dict[SendPath, list[str]] = {}
     for outcome, path in paths():
         groups.setdefault(path, []).append(outcome)
-    lines = [HEAD % ("LR", 0.16, 0.2, BLUE), node("send", "thread.send(text)\nsends a request")]
+    lines = [HEAD % ("LR", 0.12, 0.16, BLUE), node("send", "thread.send(text)\nsends a request")]
     searches: dict[Ends, str] = {}
     ends: set[str] = set()
     for number, (path, outcomes) in enumerate(groups.items()):
-        lines += [_outcomes(number, outcomes), edge("send", f"outcome {number}", "", "arrowhead=none")]
+        lines.append(edge("send", f"outcome {number}", "", "arrowhead=none"))
         if path.step == "look":
             known = searches.setdefault(path.ends, f"look {len(searches)}")
-            when = "until the deadline" if path.seconds is None else f"for {path.seconds} s"
-            lines.append(edge(f"outcome {number}", known, when))
+            outcomes.append("→ until the deadline" if path.seconds is None else f"→ for {path.seconds} s")
+            lines.append(edge(f"outcome {number}", known))
         elif path.step == "wait":
             lines.append(node("wait", "Wait, and send it again\nafter 0.5 s, 1 s, 2 s … 8 s,\nor as Retry-After says"))
             lines += [edge(f"outcome {number}", "wait"), edge("wait", path.exhausted, NONE_LEFT)]
@@ -113,6 +116,7 @@ def send() -> str:
         else:
             lines.append(edge(f"outcome {number}", path.step))
             ends.add(path.step)
+        lines.append(_outcomes(number, outcomes))
     for found, name in searches.items():
         lines += _search(name, found, next(path for path in groups if path.ends == found))
         ends |= {end for _, end in found if end != "send"}
@@ -123,6 +127,8 @@ def send() -> str:
     lines.append(edge(f"outcome {len(groups)}", searches[last]))
     lines.append(edge("send", f"outcome {len(groups)}", "", "arrowhead=none"))
     lines += [node(end, *ENDS[end]) for end in ENDS if end in ends]
+    texts = " ".join(f'"outcome {number}"' for number in range(len(groups) + 1))
+    lines.append(f"  {{rank=same; {texts}}}\n")
     return "".join([*lines, "}\n"])
 
 
@@ -169,10 +175,11 @@ def coverage() -> str:
     missing, open_rows = rows[1][1], [row for _, row in rows[1:]]
     if any(row != missing for row in open_rows):
         raise SystemExit("coverage: the rows differ now, so the picture must be drawn in another way")
-    lines = [HEAD % ("TB", 0.5, 0.5, BLUE), '  graph [compound=true]\n', node("begin", "coverage", GREY)]
+    lines = [HEAD % ("TB", 0.5, 0.5, BLUE), "  graph [compound=true]\n", node("begin", "coverage", GREY)]
     first = rows[0][0].name
     lines += [edge("begin", first), node(first, f"{first}\n{STATES[first]}", _color(first))]
-    lines.append('  subgraph cluster { label="Not covered. Whichever of these happens, the state is the one of its box." style=rounded\n')
+    label = "Not covered. Whichever of these happens, the state is the one of its box."
+    lines.append(f'  subgraph cluster {{ label="{label}" style=rounded\n')
     why: dict[str, list[str]] = {}
     for trigger, after in missing.items():
         why.setdefault(after.name, []).append(TRIGGERS[trigger])
@@ -181,7 +188,7 @@ def coverage() -> str:
         text = f"{state.name}: {STATES[state.name]}\n{causes}"
         lines.append(node(state.name, text, _color(state.name)))
     names = [state.name for state, _ in rows[1:]]
-    lines += [f'    "{one}" -> "{other}" [style=invis]\n' for one, other in zip(names, names[1:], strict=False)]
+    lines += [f'    "{one}" -> "{other}" [style=invis]\n' for one, other in pairwise(names)]
     lines.append("  }\n")
     lines.append(edge(first, names[0], "", "lhead=cluster"))
     lines.append(edge(names[0], first, "\n".join(why[first]), "ltail=cluster"))
@@ -207,10 +214,13 @@ PICTURES: Final[dict[str, tuple[Callable[[], str], str, str]]] = {
     "send": (
         send,
         "The life of a send",
-        "A request that is accepted gives a receipt. One that was refused before any work, or never left, is sent "
-        "again after a wait. One that is refused for good ends in the server's error. If its outcome is unknown, the "
-        "message is looked for in the thread. If the thread shows it, you get its receipt. If the server is done and "
-        "the thread does not show it, it is sent again. Otherwise you get a DeliveryUnknownError.",
+        (
+            "A request that is accepted gives a receipt. One that was refused before any work, or never left, is "
+            "sent again after a wait. One that is refused for good ends in the server's error. If its outcome is "
+            "unknown, the message is looked for in the thread. If the thread shows it, you get its receipt. If the "
+            "server is done and the thread does not show it, it is sent again. Otherwise you get a "
+            "DeliveryUnknownError."
+        ),
     ),
     "conversation-stream": (
         region("stream"),
@@ -246,7 +256,8 @@ def _sum(text: str) -> str:
 
 def as_svg(drawing: str, title: str, about: str) -> str:
     """Run Graphviz. The picture gets a title and a description. Its background is white also on a dark page."""
-    made = subprocess.run(["dot", "-Tsvg"], input=drawing, capture_output=True, text=True, check=True).stdout
+    dot = shutil.which("dot") or sys.exit("dot is missing: run `make architecture`, which installs it")
+    made = subprocess.run([dot, "-Tsvg"], input=drawing, capture_output=True, text=True, check=True).stdout  # noqa: S603
     made = made[made.index("<svg") :]
     made = re.sub(r"<!--.*?-->\n?", "", made, flags=re.DOTALL)
     made = re.sub(r"<title>.*?</title>\n?", "", made, flags=re.DOTALL)

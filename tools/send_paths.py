@@ -7,7 +7,7 @@ outcome, and no time passes. `pictures.py` draws what was noted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -42,21 +42,24 @@ def _failure(reason: str, *, sent: bool, timed_out: bool = False, stale: bool = 
     return TransportFailure(sent=sent, timed_out=timed_out, reason=reason, stale=stale)
 
 
-ACCEPTED: Final = "2xx, with a receipt"
-# The outcomes of the request that sends the message, in the words of the picture.
-OUTCOMES: Final[dict[str, Result]] = {
-    ACCEPTED: _json(200, {"messageId": "1", "threadId": THREAD, "status": "QUEUED", "windowExpiresIn": 5}),
-    "429": _json(429, {}, **{"retry-after": "1"}),
-    "503 with Retry-After": _json(503, {}, **{"retry-after": "1"}),
-    "it never left": _failure("refused", sent=False),
-    "400, 401, 404, 409 …": _json(400, {"code": "BAD_REQUEST"}),
-    "500 of Feather itself": _json(500, {"code": "INTERNAL_SERVER_ERROR"}),
-    "a used connection\nis closed at once": _failure("closed", sent=True, stale=True),
-    "the connection is lost": _failure("lost", sent=True),
-    "502, 503, 52x": _html(502),
-    "no response in time": _failure("timed out", sent=True, timed_out=True),
-    "408, 504, 524": _html(504),
-    "2xx without a receipt": Response(200, {"content-type": "application/json"}, b"{"),
+ACCEPTED: Final = _json(200, {"messageId": "1", "threadId": THREAD, "status": "QUEUED", "windowExpiresIn": 5})
+LOST: Final = _failure("lost", sent=True)
+REFUSED: Final[list[Result]] = [_json(status, {"code": "NO"}) for status in (400, 401, 403, 404, 409, 410, 422)]
+# The outcomes of the request that sends the message, in the words of the picture. Those of a line must have the same
+# consequences.
+OUTCOMES: Final[dict[str, list[Result]]] = {
+    "2xx, with a receipt": [ACCEPTED],
+    "429": [_json(429, {}, **{"retry-after": "1"}), _json(429, {})],
+    "503 with Retry-After": [_json(503, {}, **{"retry-after": "1"})],
+    "it never left": [_failure("refused", sent=False), _failure("no connection", sent=False, timed_out=True)],
+    "400, 401, 404, 409 …": REFUSED,
+    "500 of Feather itself": [_json(500, {"code": "INTERNAL_SERVER_ERROR"})],
+    "a used connection\nis closed at once": [_failure("closed", sent=True, stale=True)],
+    "the connection is lost": [LOST],
+    "502, 503, 520 to 523 …": [_html(status) for status in (502, 503, 520, 521, 522, 523, 525, 526, 527, 530)],
+    "no response in time": [_failure("timed out", sent=True, timed_out=True)],
+    "408, 504, 524 …": [_html(status) for status in (408, 504, 524, 528, 529)],
+    "2xx without a receipt": [Response(200, {"content-type": "application/json"}, b"{"), _html(200), _json(204, {})],
 }
 
 
@@ -105,7 +108,23 @@ class Run:
         return f"error, delivered={self.result.delivered}"
 
 
-def run(outcomes: list[str], search: str, max_retries: int = 2) -> Run:
+def _settings(clock: Callable[[], float], max_retries: int) -> Settings:
+    """The settings of a client that has heard the server's time."""
+    read = Settings.read(
+        "key", base_url="http://feather.test", timeout=DEADLINE, max_retries=max_retries, rate_limit=None, headers=None
+    )
+    clocks: dict[str, Any] = {
+        "clock": clock,
+        "wall_clock": lambda: EPOCH + clock(),
+        "random": lambda: 0.0,
+        "listen": lambda _: None,
+    }
+    settings = attrs.evolve(read, **clocks)
+    settings.ledger.heard_time(EPOCH + clock(), clock())
+    return settings
+
+
+def run(outcomes: list[Result], search: str, max_retries: int = 2) -> Run:
     """Call `send`.
 
     Args:
@@ -113,19 +132,10 @@ def run(outcomes: list[str], search: str, max_retries: int = 2) -> Run:
         search: What the thread shows.
         max_retries: The setting of the client.
     """
-    now, steps, left = START, [], list(outcomes)
+    now, left = START, list(outcomes)
+    steps: list[str] = []
     ends: list[float] = []
-    read = Settings.read(
-        "key", base_url="http://feather.test", timeout=DEADLINE, max_retries=max_retries, rate_limit=None, headers=None
-    )
-    clocks: dict[str, Any] = {
-        "clock": lambda: now,
-        "wall_clock": lambda: EPOCH + now,
-        "random": lambda: 0.0,
-        "listen": lambda _: None,
-    }
-    settings = attrs.evolve(read, **clocks)
-    settings.ledger.heard_time(EPOCH + now, now)
+    settings = _settings(lambda: now, max_retries)
     flow = send(settings, THREAD, TEXT, settings.deadline(DEADLINE))
     given: object = None
     while True:
@@ -141,7 +151,7 @@ def run(outcomes: list[str], search: str, max_retries: int = 2) -> Run:
             if posts and "send" in steps:
                 ends.append(now)
             _note(steps, "send" if posts else "look")
-            given = attrs.evolve((OUTCOMES[left[0]]) if posts else SEARCHES[search])
+            given = attrs.evolve(left[0] if posts else SEARCHES[search])
             if posts:
                 del left[: len(left) > 1]
             now += TAKES
@@ -150,7 +160,7 @@ def run(outcomes: list[str], search: str, max_retries: int = 2) -> Run:
                 steps.append("wait")
             now += effect.seconds
         elif isinstance(effect, Consult):
-            raise AssertionError("there is no ledger of keys here")
+            raise NotImplementedError("there is no ledger of keys here")
 
 
 def _note(steps: list[str], step: str) -> None:
@@ -177,30 +187,32 @@ class Path:
 
 def paths() -> Iterator[tuple[str, Path]]:
     """What follows each outcome."""
-    for outcome in OUTCOMES:
-        runs = {search: run([outcome, ACCEPTED], search) for search in SEARCHES}
-        first = runs[ABSENT]
-        step = first.steps[1] if len(first.steps) > 1 else first.end
-        ends = {search: "send" if one.steps.count("send") > 1 else one.end for search, one in runs.items()}
-        again = step == "look" and ends[ABSENT] == "send"
-        yield (
-            outcome,
-            Path(
-                step,
-                tuple(ends.items()) if step == "look" else (),
-                round(first.looked) if again else None,
-                run([outcome, ACCEPTED], ABSENT, max_retries=0).end,
-            ),
-        )
+    for text, results in OUTCOMES.items():
+        found = {path_of(result) for result in results}
+        if len(found) > 1:
+            raise SystemExit(f"the outcomes {text!r} have different consequences now: {found}")
+        yield text, found.pop()
+
+
+def path_of(outcome: Result) -> Path:
+    """What follows an outcome."""
+    runs = {search: run([outcome, ACCEPTED], search) for search in SEARCHES}
+    first = runs[ABSENT]
+    step = first.steps[1] if len(first.steps) > 1 else first.end
+    ends = {search: "send" if one.steps.count("send") > 1 else one.end for search, one in runs.items()}
+    again = step == "look" and ends[ABSENT] == "send"
+    return Path(
+        step,
+        tuple(ends.items()) if step == "look" else (),
+        round(first.looked) if again else None,
+        run([outcome, ACCEPTED], ABSENT, max_retries=0).end,
+    )
 
 
 def second_refused() -> dict[str, str]:
     """The ends if the first copy was lost, the thread did not show it, and the second copy was refused."""
-    ends = {}
-    for search in SEARCHES:
-        made = run(["the connection is lost", "400, 401, 404, 409 …"], search)
-        ends[search] = made.end
-    return ends
+    (ends,) = {tuple((search, run([LOST, refused], search).end) for search in SEARCHES) for refused in REFUSED}
+    return dict(ends)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import inspect
 import logging
 import os
@@ -16,6 +17,7 @@ from types import FunctionType
 from typing import Any
 
 import pytest
+from attrs import evolve
 from conftest import AGENT_ID, KEY
 from docs_pages import PAGES, ROOT, Block, anchors, blocks, links
 from featherhq import AsyncFeather, Feather
@@ -50,6 +52,13 @@ def redis_url() -> Iterator[str]:
         yield running.url.removesuffix("/0")
 
 
+def with_redis(block: Block, request: pytest.FixtureRequest) -> Block:
+    """The block with the address of a real Redis, if it needs one."""
+    if REDIS not in block.code:
+        return block
+    return evolve(block, code=block.code.replace(REDIS, request.getfixturevalue("redis_url")))
+
+
 class Reader:
     """Runs the blocks of one page, one after another, as a reader would who types them into one program.
 
@@ -63,7 +72,7 @@ class Reader:
         self._names = {"agent_id": AGENT_ID, "thread_id": thread.id}
         self._prepared = {"feather": feather, "thread": thread, **self._names}
         self._folder = folder
-        self._space: dict[str, Any] = {"__name__": "page"}
+        self._space: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._typed: list[str] = []
         self._runner: asyncio.Runner | None = None
 
@@ -80,7 +89,7 @@ class Reader:
             code: Any = block.compiled()
             try:
                 result = FunctionType(code, self._space)()
-                if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
                     self._loop().run(result)
             except Exception as error:  # noqa: BLE001 - whatever a reader would see
                 # Python's own traceback shows the lines of the page; pytest's would show the whole page.
@@ -124,7 +133,10 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     """A reader with a Feather on this machine, in an empty folder."""
     root, ours = logging.getLogger(), logging.getLogger("featherhq")
     before = root.level, list(root.handlers), ours.level
-    with Sandbox(api_key=KEY, rate_limit=None) as sandbox, Feather(KEY, base_url=sandbox.url, rate_limit=None) as feather:
+    with (
+        Sandbox(api_key=KEY, rate_limit=None) as sandbox,
+        Feather(KEY, base_url=sandbox.url, rate_limit=None) as feather,
+    ):
         monkeypatch.setenv("FEATHER_API_KEY", KEY)
         monkeypatch.setenv("FEATHER_BASE_URL", sandbox.url)
         monkeypatch.setenv("FEATHER_AGENT_ID", AGENT_ID)
@@ -144,11 +156,8 @@ def test_the_python_of_a_page_runs(
     """All blocks of the page run, in order. The blocks that are not run say why."""
     for block in blocks(page):
         with subtests.test(f"{page}:{block.line}"):
-            if REDIS in block.code:
-                url = request.getfixturevalue("redis_url")
-                block = Block(page, block.line, block.code.replace(REDIS, url), block.reason)
             if block.reason is None:
-                reader.run(block)
+                reader.run(with_redis(block, request))
 
 
 def test_few_blocks_are_not_run() -> None:
