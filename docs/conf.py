@@ -10,8 +10,8 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from docstrings import to_rest
 from featherhq import __version__
+from markup import to_rest, unlink
 
 project = "featherhq"
 copyright = "the featherhq authors"  # noqa: A001 - the name is Sphinx's
@@ -54,4 +54,5 @@ html_theme_options = {"navigation_with_keys": True}
 
 def setup(app: Sphinx) -> None:
     """Connect what is ours to Sphinx. It comes before napoleon, which has the priority 500."""
+    app.connect("source-read", unlink)
     app.connect("autodoc-process-docstring", to_rest, priority=400)

@@ -22,6 +22,7 @@ PAGES: Final = [
 ]
 _NOT_RUN: Final = re.compile(r"<!-- not run: (.+?) -->\s*$", re.DOTALL)
 _FILE: Final = re.compile(r"# ([\w/-]+\.py)\n")
+_SECTION: Final = re.compile(r"(Args|Attributes|Raises|Returns|Yields|Warns):$")
 _HTML_LINK: Final = re.compile(r'(?:href|src|srcset)="([^"]+)"')
 _HTML_ANCHOR: Final = re.compile(r'\b(?:id|name)="([^"]+)"')
 
@@ -78,6 +79,34 @@ def blocks(page: Path) -> list[Block]:
         if token.type in {"html_block", "fence", "inline"}:
             comment = token.content
     return found
+
+
+def examples(docstring: str) -> list[str]:
+    """The code in a docstring: indented blocks outside of the sections about arguments, errors and so on."""
+    found: list[list[str]] = []
+    section = inside = False
+    for line in docstring.splitlines():
+        indented = line.startswith("    ")
+        if indented and not section:
+            if not inside:
+                found.append([])
+            found[-1].append(line)
+            inside = True
+        elif line:
+            section, inside = bool(_SECTION.match(line)), False
+        elif inside:
+            found[-1].append(line)
+    return [code for code in (dedent("\n".join(lines)).strip() for lines in found) if _is_python(code)]
+
+
+def _is_python(code: str) -> bool:
+    """Whether this is Python that does something, and not a drawing or a quotation."""
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:
+        return False
+    kinds = ast.Import | ast.ImportFrom | ast.Assign | ast.With | ast.AsyncWith | ast.For | ast.AsyncFor
+    return any(isinstance(node, kinds) for node in body)
 
 
 def links(page: Path) -> Iterator[str]:

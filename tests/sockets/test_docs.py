@@ -7,10 +7,13 @@ import builtins
 import inspect
 import logging
 import os
+import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
@@ -19,16 +22,20 @@ from typing import Any
 import pytest
 from attrs import evolve
 from conftest import AGENT_ID, KEY
-from docs_pages import PAGES, ROOT, Block, anchors, blocks, links
+from docs_pages import PAGES, ROOT, Block, anchors, blocks, examples, links
 from featherhq import AsyncFeather, Feather
 from featherhq.sandbox import Sandbox
 from redis_server import RedisServer
 
 # How many blocks of a page are not run. Each says why, in a comment above it.
 NOT_RUN = {"docs/contract.md": 1}
+# If fewer examples are found in docstrings, the search for them is broken.
+FEWEST_EXAMPLES = 4
 # The address of Redis in the pages.
 REDIS = "redis://localhost:6379"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:randomly"]
+# So long pages wait for another reply that does not come. The tests wait less long.
+PATIENCE = re.compile(r"\breplies\(timeout=\d+\)")
 # All files of a page must be used by its tests.
 CONFTEST = """
 import sys
@@ -70,7 +77,7 @@ class Reader:
         thread = feather.threads.create(AGENT_ID)
         thread.ask("Hello")
         self._names = {"agent_id": AGENT_ID, "thread_id": thread.id}
-        self._prepared = {"feather": feather, "thread": thread, **self._names}
+        self._prepared: dict[str, Any] = {"feather": feather, "thread": thread, **self._names}
         self._folder = folder
         self._space: dict[str, Any] = {"__name__": "page", "__builtins__": builtins}
         self._typed: list[str] = []
@@ -86,7 +93,7 @@ class Reader:
         else:
             self._typed += block.definitions()
             self._space.update(self._prepared)
-            code: Any = block.compiled()
+            code: Any = evolve(block, code=PATIENCE.sub("replies(timeout=0.3)", block.code)).compiled()
             try:
                 result = FunctionType(code, self._space)()
                 if inspect.iscoroutine(result):
@@ -94,6 +101,29 @@ class Reader:
             except Exception as error:  # noqa: BLE001 - whatever a reader would see
                 # Python's own traceback shows the lines of the page; pytest's would show the whole page.
                 pytest.fail("".join(traceback.format_exception(error)), pytrace=False)
+
+    def run_example(self, where: str, code: str) -> None:
+        """Run the code of a docstring. There may be an open conversation too, `chat`."""
+        block = Block(Path(where), 0, code)
+        if "async" not in where.lower():
+            with self._prepared["thread"].conversation() as chat:
+                self._prepared["chat"] = chat
+                self.run(block)
+            return
+
+        async def prepare() -> None:
+            feather = await stack.enter_async_context(AsyncFeather())
+            thread = feather.thread(self._names["thread_id"])
+            chat = await stack.enter_async_context(thread.conversation())
+            self._prepared |= {"feather": feather, "thread": thread, "chat": chat}
+
+        before, stack = dict(self._prepared), AsyncExitStack()
+        try:
+            self._loop().run(prepare())
+            self.run(block)
+        finally:
+            self._loop().run(stack.aclose())
+            self._prepared = before
 
     def close(self) -> None:
         """Close what the page has left open."""
@@ -158,6 +188,28 @@ def test_the_python_of_a_page_runs(
         with subtests.test(f"{page}:{block.line}"):
             if block.reason is None:
                 reader.run(with_redis(block, request))
+
+
+def public() -> Iterator[tuple[str, str]]:
+    """The public modules, classes, functions and methods, and their docstrings."""
+    names = ["featherhq", "featherhq.errors", "featherhq.models", "featherhq.ledgers", "featherhq.sandbox"]
+    for module in map(import_module, names):
+        yield module.__name__, inspect.getdoc(module) or ""
+        for name in getattr(module, "__all__", []):
+            thing = getattr(module, name)
+            yield f"{module.__name__}.{name}", inspect.getdoc(thing) or ""
+            for part in sorted(vars(thing)) if isinstance(thing, type) else []:
+                if not part.startswith("_"):
+                    yield f"{module.__name__}.{name}.{part}", inspect.getdoc(getattr(thing, part)) or ""
+
+
+def test_the_examples_of_docstrings_run(reader: Reader, subtests: pytest.Subtests) -> None:
+    """All code in the docstrings of public names runs. Its clients, threads and conversations are there."""
+    found = [(where, code) for where, text in public() for code in examples(text)]
+    assert len(found) >= FEWEST_EXAMPLES
+    for where, code in found:
+        with subtests.test(where):
+            reader.run_example(where, code)
 
 
 def test_few_blocks_are_not_run() -> None:

@@ -233,8 +233,8 @@ class AsyncThread(Resource):
 
             async with thread.conversation() as chat:
                 await chat.send("And when will it arrive?")
-                async for message in chat:
-                    ...
+                async for message in chat.replies(timeout=10):
+                    print(message.text)
 
         Args:
             after: Where to go on: a bookmark of an earlier conversation (`chat.bookmark`), the id of a message, a

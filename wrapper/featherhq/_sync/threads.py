@@ -238,8 +238,8 @@ class Thread(Resource):
 
             with thread.conversation() as chat:
                 chat.send("And when will it arrive?")
-                for message in chat:
-                    ...
+                for message in chat.replies(timeout=10):
+                    print(message.text)
 
         Args:
             after: Where to go on: a bookmark of an earlier conversation (`chat.bookmark`), the id of a message, a
