@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 sys.path.insert(0, str(Path(__file__).parent))
 
 from featherhq import __version__
-from markup import to_rest, unlink
+from markup import complain, skip, to_rest, unlink
 
 project = "featherhq"
 copyright = "the featherhq authors"  # noqa: A001 - the name is Sphinx's
@@ -55,4 +55,6 @@ html_theme_options = {"navigation_with_keys": True}
 def setup(app: Sphinx) -> None:
     """Connect what is ours to Sphinx. It comes before napoleon, which has the priority 500."""
     app.connect("source-read", unlink)
+    app.connect("autodoc-skip-member", skip)
+    app.connect("env-check-consistency", complain)
     app.connect("autodoc-process-docstring", to_rest, priority=400)
