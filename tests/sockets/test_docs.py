@@ -59,11 +59,9 @@ def redis_url() -> Iterator[str]:
         yield running.url.removesuffix("/0")
 
 
-def with_redis(block: Block, request: pytest.FixtureRequest) -> Block:
-    """The block with the address of a real Redis, if it needs one."""
-    if REDIS not in block.code:
-        return block
-    return evolve(block, code=block.code.replace(REDIS, request.getfixturevalue("redis_url")))
+def with_redis(code: str, request: pytest.FixtureRequest) -> str:
+    """The code with the address of a real Redis, if it needs one."""
+    return code.replace(REDIS, request.getfixturevalue("redis_url")) if REDIS in code else code
 
 
 class Reader:
@@ -187,7 +185,7 @@ def test_the_python_of_a_page_runs(
     for block in blocks(page):
         with subtests.test(f"{page}:{block.line}"):
             if block.reason is None:
-                reader.run(with_redis(block, request))
+                reader.run(evolve(block, code=with_redis(block.code, request)))
 
 
 def public() -> Iterator[tuple[str, str]]:
@@ -203,13 +201,15 @@ def public() -> Iterator[tuple[str, str]]:
                     yield f"{module.__name__}.{name}.{part}", inspect.getdoc(getattr(thing, part)) or ""
 
 
-def test_the_examples_of_docstrings_run(reader: Reader, subtests: pytest.Subtests) -> None:
+def test_the_examples_of_docstrings_run(
+    reader: Reader, request: pytest.FixtureRequest, subtests: pytest.Subtests
+) -> None:
     """All code in the docstrings of public names runs. Its clients, threads and conversations are there."""
     found = [(where, code) for where, text in public() for code in examples(text)]
     assert len(found) >= FEWEST_EXAMPLES
     for where, code in found:
         with subtests.test(where):
-            reader.run_example(where, code)
+            reader.run_example(where, with_redis(code, request))
 
 
 def test_few_blocks_are_not_run() -> None:
