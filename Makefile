@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
-.PHONY: webchat test-browser fleet redelivery trace telemetry
+.PHONY: webchat test-browser docs fleet redelivery trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -44,6 +44,7 @@ lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the dra
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/architecture.py --check
+	$(BIN)/python tools/pictures.py --check
 
 typecheck: $(VENV)/.node ## mypy, strict; and pyright on what users see of the types
 	$(BIN)/mypy
@@ -82,8 +83,13 @@ model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or 
 mutants: $(VENV)/.tools ## thousands of small wrong edits of the core, each of which must fail a test (half an hour)
 	$(BIN)/python tools/mutants.py
 
-architecture: $(VENV)/.tools ## draw the layers and the table of states into docs/architecture.md
+architecture: $(VENV)/.graphviz ## draw docs/images from the code, and write the table of states into docs/architecture.md
 	$(BIN)/python tools/architecture.py
+	$(BIN)/python tools/pictures.py
+
+docs: $(VENV)/.sphinx ## make the documentation's site, and print where it is
+	@$(VENV)/sphinx/bin/sphinx-build --quiet --fail-on-warning --keep-going -d $(VENV)/docs/doctrees docs $(VENV)/docs/html
+	@echo "$(abspath $(VENV))/docs/html/index.html"
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
@@ -173,6 +179,19 @@ $(VENV)/.browser: tests/browser/requirements.txt $(VENV)/.node $(VENV)/.webchat
 	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install --yes -qq chromium; } > $(VENV)/chromium.log 2>&1 || \
 	  { cat $(VENV)/chromium.log; echo "error: these tests need chromium (Debian: apt install chromium)" >&2; exit 1; }
 	@$(PIP) --requirement tests/browser/requirements.txt
+	@touch $@
+
+# Draws the pictures. Only `make architecture` needs it.
+$(VENV)/.graphviz: | $(VENV)/.tools
+	@command -v dot > /dev/null || { apt-get update -qq && apt-get install --yes -qq graphviz; } > $(VENV)/graphviz.log 2>&1 || \
+	  { cat $(VENV)/graphviz.log; echo "error: the pictures need dot (Debian: apt install graphviz)" >&2; exit 1; }
+	@touch $@
+
+# What makes the documentation's site. It reads the package, with all its extras.
+$(VENV)/.sphinx: docs/requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up an environment for the documentation, once…"
+	@$(BIN)/python -m venv $(VENV)/sphinx
+	@$(VENV)/sphinx/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,otel,redis,sandbox,starlette]' --requirement docs/requirements.txt
 	@touch $@
 
 # What the example of workers needs.
