@@ -88,7 +88,7 @@ architecture: $(VENV)/.graphviz ## draw docs/images from the code, and write the
 	$(BIN)/python tools/pictures.py
 
 docs: $(VENV)/.sphinx ## make the documentation's site, and print where it is
-	@$(VENV)/sphinx/bin/sphinx-build --quiet --fail-on-warning --keep-going -d $(VENV)/docs/doctrees docs $(VENV)/docs/html
+	@$(VENV)/sphinx/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d $(VENV)/docs/doctrees docs $(VENV)/docs/html
 	@echo "$(abspath $(VENV))/docs/html/index.html"
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)

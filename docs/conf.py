@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -19,17 +18,10 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["requirements.txt"]
-if find_spec("featherhq.contrib") is None:
-    exclude_patterns.append("reference/contrib.md")
 
 # Pages. Each heading has the anchor that GitHub gives it, so that one link works in both places.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
-suppress_warnings = [
-    # A place in the list of pages may wait for its page.
-    "toc.not_readable",
-    "toc.excluded",
-]
 highlight_language = "text"
 
 # The reference. Docstrings have names in single backticks: what is known becomes a link, the rest is code.

@@ -80,8 +80,8 @@ async def history(request: Request) -> Response:
     """The whole chat. The page reads it when its event stream is open, so it misses nothing between the two."""
     thread = await own_thread(request).refresh()
     messages = [message_data(message) async for message in thread.messages()]
-    is_active = thread.details is None or thread.details.is_active is not False
-    return JSONResponse({"active": is_active, "messages": messages}, headers={"Cache-Control": "no-store"})
+    body = {"active": thread.is_active is not False, "messages": messages}
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 async def send(request: Request) -> Response:
