@@ -94,7 +94,7 @@ def test_a_message_that_is_not_sent(sit: Sit, sandbox: Sandbox) -> None:
 def test_a_message_that_is_not_sent_while_the_user_types(sit: Sit, sandbox: Sandbox) -> None:
     """What is typed meanwhile stays, and enter waits until the last message is sent. The text is in the history."""
     sandbox.inject("sendMessage", Status(503, {"Retry-After": "0.7"}), times=9)
-    seat = sit("chat", "--timeout", "2")
+    seat = sit("chat", "--timeout", "10")
     seat.terminal.wait_for("\nyou:")
     seat.terminal.type("precious\r")
     seat.terminal.wait_for("sending")
@@ -122,7 +122,7 @@ def test_a_message_of_unknown_fate(sit: Sit, sandbox: Sandbox) -> None:
     """The screen says that it is unknown, and does not put the text back: it may have arrived."""
     sandbox.inject("sendMessage", Status(504))
     sandbox.inject("listMessages", Status(403), times=9)
-    seat = sit("chat", "--timeout", "4")
+    seat = sit("chat", "--timeout", "10")
     seat.terminal.wait_for("\nyou:")
     seat.terminal.type("precious\r")
     screen = seat.terminal.wait_for("Press the up key to get the text back.\nyou:")

@@ -68,9 +68,9 @@ def test_no_reply_in_time(command: Command) -> None:
     """The chat goes on with the next line, and the exit status is 9."""
     with Sandbox(lambda text, _: ["yes"] if text == "two" else [], api_key=KEY) as sandbox:
         command.environ(FEATHER_BASE_URL=sandbox.url)
-        status, out, err = command("chat", *QUICK, "--timeout", "0.5", stdin=b"one\ntwo\n")
+        status, out, err = command("chat", *QUICK, "--timeout", "3", stdin=b"one\ntwo\n")
     assert (status, out) == (9, "yes\n")
-    assert "featherhq chat: no reply came within 0.5 s to: one\n" in err
+    assert "featherhq chat: no reply came within 3 s to: one\n" in err
 
 
 def test_a_line_that_cannot_be_sent(command: Command) -> None:

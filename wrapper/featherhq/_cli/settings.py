@@ -180,6 +180,7 @@ def for_command_line(text: str) -> str:
 
 
 _NAMES: Final = {
+    ", or rate_limit= if your plan allows more requests per second": "",
     "timeout=": "--timeout",
     "base_url=": "--base-url",
     "base_url: ": "--base-url: ",
