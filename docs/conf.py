@@ -37,7 +37,8 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = f"featherhq {release}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["pictures.css"]
 html_copy_source = False
 html_show_sourcelink = False
 # Nothing is loaded from elsewhere.

@@ -147,7 +147,7 @@ class Reader:
             for path in self._folder.rglob("*.py")
             if path.parent != self._folder or not path.name.startswith(("test_", "conftest", "typed_before"))
         ]
-        (self._folder / "conftest.py").write_text(CONFTEST % [one for one in modules if one != "settings"], "utf-8")
+        (self._folder / "conftest.py").write_text(CONFTEST % modules, "utf-8")
         mode = "asyncio_mode = auto\n" if find_spec("pytest_asyncio") else ""
         (self._folder / "pytest.ini").write_text(f"[pytest]\npythonpath = .\n{mode}", "utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "PYTEST"))}
