@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from inspect import Signature
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from featherhq.errors import NotMadeByUsersError, UncopiableError
 
@@ -24,7 +24,7 @@ class Returned(Resource):
     """A resource that calls of this library return. Its class takes no arguments of users, and cannot be called."""
 
     # How to get one.
-    _from: ClassVar[str]
+    _from = ""
 
     # Type checkers, `help()` and `inspect` see a class without arguments. At run time, an argument, such as the id of a
     # thread, must not hide the error below.

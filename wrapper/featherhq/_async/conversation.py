@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from featherhq._lazy import Lazy
 from featherhq._resource import AsyncResource, Returned
@@ -37,7 +37,7 @@ class AsyncConversation(Returned, AsyncResource):
     One task at a time may wait for messages. Any task may call `send`.
     """
 
-    _from: ClassVar = "Call thread.conversation()."
+    _from = "Call thread.conversation()."
 
     def _with(
         self,
@@ -166,7 +166,7 @@ class AsyncReplies(Returned, AsyncResource):
     An exception that interrupts a wait does not end the iteration, as it would end a generator's: you may go on.
     """
 
-    _from: ClassVar = "Call chat.replies(), or iterate over the conversation."
+    _from = "Call chat.replies(), or iterate over the conversation."
 
     def _with(
         self,

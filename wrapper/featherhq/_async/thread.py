@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from featherhq._async.conversation import AsyncConversation
 from featherhq._lazy import Lazy
@@ -45,7 +45,7 @@ class AsyncThread(Returned):
             happens only after `feather.thread(thread_id)`. `refresh` fetches it.
     """
 
-    _from: ClassVar = "Call feather.threads.create(agent_id), feather.threads.get(id) or feather.thread(id)."
+    _from = "Call feather.threads.create(agent_id), feather.threads.get(id) or feather.thread(id)."
 
     def _with(
         self, settings: Settings, runner: task_runner.TaskRunner, thread_id: str, details: models.Thread | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from featherhq import _validation
@@ -32,7 +32,7 @@ class AsyncThreads(Returned):
             print(one.id, one.created_at)
     """
 
-    _from: ClassVar = "Use feather.threads."
+    _from = "Use feather.threads."
 
     def _with(self, settings: Settings, runner: task_runner.TaskRunner) -> Self:
         self._settings = settings

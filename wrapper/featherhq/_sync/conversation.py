@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from featherhq._lazy import Lazy
 from featherhq._resource import Resource, Returned
@@ -38,7 +38,7 @@ class Conversation(Returned, Resource):
     One thread at a time may wait for messages. Any thread may call `send`.
     """
 
-    _from: ClassVar = "Call thread.conversation()."
+    _from = "Call thread.conversation()."
 
     def _with(
         self,
@@ -167,7 +167,7 @@ class Replies(Returned, Resource):
     An exception that interrupts a wait does not end the iteration, as it would end a generator's: you may go on.
     """
 
-    _from: ClassVar = "Call chat.replies(), or iterate over the conversation."
+    _from = "Call chat.replies(), or iterate over the conversation."
 
     def _with(
         self,

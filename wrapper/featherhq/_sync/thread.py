@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from featherhq._lazy import Lazy
 from featherhq._resource import Returned
@@ -46,7 +46,7 @@ class Thread(Returned):
             happens only after `feather.thread(thread_id)`. `refresh` fetches it.
     """
 
-    _from: ClassVar = "Call feather.threads.create(agent_id), feather.threads.get(id) or feather.thread(id)."
+    _from = "Call feather.threads.create(agent_id), feather.threads.get(id) or feather.thread(id)."
 
     def _with(
         self,

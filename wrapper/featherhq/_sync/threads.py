@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from featherhq import _validation
@@ -33,7 +33,7 @@ class Threads(Returned):
             print(one.id, one.created_at)
     """
 
-    _from: ClassVar = "Use feather.threads."
+    _from = "Use feather.threads."
 
     def _with(self, settings: Settings, runner: thread_runner.ThreadRunner) -> Self:
         self._settings = settings
