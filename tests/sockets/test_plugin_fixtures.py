@@ -223,6 +223,7 @@ def test_nothing_heavy_is_imported_until_a_fixture_is_used(pytester: pytest.Pyte
     assert {"featherhq.sandbox", "starlette", "uvicorn"} <= set(third)
 
 
+@pytest.mark.slow
 def test_runs_in_several_processes(pytester: pytest.Pytester) -> None:
     """pytest-xdist: each test has a sandbox of its own, on a port of its own."""
     pytester.makepyfile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 import featherhq.sandbox
 import pytest
 from conftest import AGENT_ID
-from featherhq import Feather
+from featherhq import AsyncFeather, Feather
 from featherhq.sandbox import CutBefore, RecordedRequest, Sandbox, Status
 
 LOOSE: Any = featherhq.sandbox
@@ -95,11 +96,30 @@ def test_a_wait_that_ends_in_vain(sandbox: Sandbox, feather: Feather) -> None:
     sandbox.wait_for_replies(1)
     with pytest.raises(TimeoutError) as caught:
         sandbox.wait_for_replies(2, timeout=0.01)
+    assert not hasattr(caught.value, "__notes__")
     assert str(caught.value) == "expected 2 messages of the agent within 0.01 s; there are 1: ['echo: Pay 100']"
     with pytest.raises(TimeoutError, match=r"expected 2 messages of users within 0 s; there are 1: \['Pay 100'\]"):
         sandbox.wait_for_sent(2, thread.id, timeout=0)
     with pytest.raises(TimeoutError, match=r"expected 9 sendMessage requests within 0 s; there are 1: \[Recorded"):
         sandbox.wait_for_requests(9, "send_message", timeout=0)
+
+
+def test_a_wait_in_an_event_loop(sandbox: Sandbox) -> None:
+    """It blocks the loop, so the error says how to wait. In a thread, tasks go on."""
+
+    async def program() -> list[str]:
+        async with AsyncFeather(sandbox.api_key, base_url=sandbox.url) as feather:
+            thread = await feather.threads.create(AGENT_ID)
+            task = asyncio.create_task(thread.send("a"))
+            with pytest.raises(TimeoutError, match="there are 0") as caught:
+                sandbox.wait_for_sent(1, timeout=0.01)
+            (note,) = caught.value.__notes__
+            assert "await asyncio.to_thread(sandbox.wait_for_sent, 1)" in note
+            sent = await asyncio.to_thread(sandbox.wait_for_sent, 1)
+            await task
+            return sent
+
+    assert asyncio.run(program()) == ["a"]
 
 
 @pytest.mark.parametrize("name", ["wait_for_sent", "wait_for_replies"])

@@ -82,21 +82,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     guard.switch.refuse_all_but_loopback = before
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Show in the report of a failed test what its sandbox has received."""
-    report = yield
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
+    # It may be another object, because a project may replace the fixture.
     sandbox = (getattr(item, "funcargs", None) or {}).get(_SANDBOX)
-    # It may be another object, because the user may have replaced the fixture.
-    if (
-        report.failed
-        and "featherhq.sandbox" in sys.modules
-        and isinstance(sandbox, sys.modules["featherhq.sandbox"].Sandbox)
-    ):
+    module = sys.modules.get("featherhq.sandbox")
+    if report.failed and module is not None and isinstance(sandbox, module.Sandbox):
         from featherhq.sandbox._summary import summary  # noqa: PLC0415 - see above
 
         report.sections.append((_SANDBOX, summary(sandbox)))
-    return report
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -13,6 +15,10 @@ from featherhq.sandbox._requests import RecordedRequest
 from featherhq.sandbox._server import Server
 
 T = TypeVar("T")
+_BLOCKED: Final = (
+    "This wait has blocked the event loop of the test, so no task could send anything meanwhile. "
+    "Wait in a thread: await asyncio.to_thread(sandbox.wait_for_sent, 1)"
+)
 # The largest number of threads that an error lists.
 _LISTED: Final = 5
 
@@ -86,6 +92,8 @@ class Observed:
     def wait_for_sent(self, count: int, thread_id: str | UUID | None = None, timeout: float = 5.0) -> list[str]:
         """Wait until users have sent a number of messages, and return what `sent` does.
 
+        In an event loop, wait in a thread: `await asyncio.to_thread(sandbox.wait_for_sent, 1)`.
+
         Args:
             count: The number of messages, 0 or more.
             thread_id: The thread; `None` for all threads.
@@ -117,7 +125,11 @@ class Observed:
             changed.wait_for(lambda: len(seen()) >= count, timeout)
             found = seen()
         if len(found) < count:
-            raise TimeoutError(f"expected {count} {what} within {timeout:g} s; there are {len(found)}: {found}")
+            error = TimeoutError(f"expected {count} {what} within {timeout:g} s; there are {len(found)}: {found}")
+            with suppress(RuntimeError):  # there is no event loop here
+                asyncio.get_running_loop()
+                error.add_note(_BLOCKED)
+            raise error
         return found
 
     def _texts(self, thread_id: str | UUID | None, direction: str) -> list[str]:
