@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 pytest.importorskip("playwright", reason="only `make test-browser` installs a browser")
 
-from browser_services import Services, Visitor
-from playwright.sync_api import expect
+from browser_services import ROOT, Process, Services, Visitor, answers, free_port
+from playwright.sync_api import Browser, expect
 from sandbox_process import SLOW
 
 pytest_plugins = ["browser_services"]
@@ -175,6 +176,28 @@ def test_a_chat_that_has_ended(arrive: Arrive, services: Services) -> None:
     visitor.sees()
     visitor.say("Three")
     visitor.sees("Three", echo("Three"))
+
+
+def test_the_demo_ends_with_an_open_tab(browser: Browser, tmp_path: Path) -> None:
+    """What `make webchat` runs serves the chat, and Ctrl-C ends it within three seconds while a page is open. With the
+    same folder, the next run goes on with the chat.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    line = [sys.executable, str(ROOT / "examples/webchat/try_it.py"), str(tmp_path / "data"), str(port)]
+    demo = Process(line, {}, lambda: answers(url), tmp_path / "log")
+    demo.start()
+    try:
+        visitor = Visitor(browser, url)
+        visitor.say(ORDER)
+        visitor.sees(ORDER, LEFT)
+        assert demo.stop(signal.SIGINT) < 3
+        demo.start()
+        visitor.say("Hm")
+        visitor.sees(ORDER, LEFT, "Hm", echo("Hm"))
+        visitor.context.close()
+    finally:
+        demo.kill()
 
 
 def test_texts_are_only_texts(arrive: Arrive) -> None:
