@@ -59,11 +59,16 @@ class Process:
             self._process.kill()
             self._process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals) -> float:
         """Tell it to stop. Returns how many seconds that took."""
         assert self._process is not None
         began = time.monotonic()
-        self._process.send_signal(number)
+        self.send(number)
         self._process.wait(20)
         return time.monotonic() - began
 
@@ -97,6 +102,7 @@ class Services:
             "SESSION_SECRET": secrets.token_hex(16),
             "LEDGER": str(folder / "ledger"),
             "HTTPS": "false",
+            "HEARTBEAT": "1",
         }
         self.sandbox = Process(sandbox, {}, lambda: answers(self.feather_url), folder / "sandbox.log")
         self.web = Process(web, environment, lambda: answers(self.url), folder / "web.log")

@@ -125,6 +125,22 @@ def test_a_stream_resumes_by_itself(arrive: Arrive, services: Services) -> None:
     assert_sent_once(services, visitor, f"Think {SLOW}")
 
 
+def test_a_connection_dies_without_a_word(arrive: Arrive, services: Services) -> None:
+    """A connection that brings nothing any more, not even heartbeats, is given up. When the server is back, the page
+    shows what it has missed.
+    """
+    visitor = arrive()
+    text = f"Think {SLOW}"
+    visitor.say(text)
+    expect(visitor.page.locator(".outcome")).to_have_text("Sent")
+    visitor.is_told("Connected")
+    services.web.send(signal.SIGSTOP)
+    visitor.is_told("The connection is lost")
+    services.web.send(signal.SIGCONT)
+    visitor.is_told("Connected")
+    visitor.sees(text, echo(text))
+
+
 @pytest.mark.parametrize("name", ["web", "sandbox"])
 def test_a_server_is_killed(arrive: Arrive, services: Services, name: str) -> None:
     """A server is killed while the visitor writes and a reply is due. When it is back, each message is on the screen
