@@ -28,17 +28,17 @@ HTTPS: Final = config("HTTPS", cast=bool, default=True)
 LEDGER: Final = config("LEDGER", default="webchat.sqlite")
 COOKIE: Final = Middleware(SessionMiddleware, secret_key=SESSION_SECRET, same_site="strict", https_only=HTTPS)
 # Scripts and styles come from this service only, and no other page can show this one in a frame.
-PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
+RULES: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
     """Each process has one client and one ledger."""
-    async with AsyncFeather(ledger=SQLiteLedger(LEDGER)) as feather, EventStreams() as streams:
+    streams = EventStreams(heartbeat=config("HEARTBEAT", cast=float, default=15))
+    async with AsyncFeather(ledger=SQLiteLedger(LEDGER)) as feather, streams:
         yield {"feather": feather, "streams": streams}
 
 
@@ -60,7 +60,7 @@ def check_origin(request: Request) -> None:
 
 async def page(_: Request) -> Response:
     """The page. It has nothing of a visitor in it."""
-    return FileResponse(STATIC / "page.html", headers=PAGE_HEADERS)
+    return FileResponse(STATIC / "page.html", headers={"Content-Security-Policy": RULES})
 
 
 async def current(request: Request) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 
@@ -18,7 +19,12 @@ AGENT_ID = "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11"
 
 
 def main(folder: Path, port: int) -> None:
-    """Run both until Ctrl-C."""
+    """Run both until Ctrl-C.
+
+    Raises:
+        OSError: the port or the folder is in use.
+    """
+    socket.create_server(("127.0.0.1", port)).close()
     folder.mkdir(parents=True, exist_ok=True)
     secret = folder / "secret"
     if not secret.exists():
@@ -32,9 +38,12 @@ def main(folder: Path, port: int) -> None:
             "LEDGER": str(folder / "ledger.sqlite"),
             "HTTPS": "false",
         }
-        print(f"The web chat listens on http://127.0.0.1:{port}. Press Ctrl-C to stop it.", flush=True)
+        print(f"The web chat is on http://127.0.0.1:{port}. Press Ctrl-C to stop it.", flush=True)
         uvicorn.run("app:app", app_dir=str(Path(__file__).parent), port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    try:
+        main(Path(sys.argv[1]), int(sys.argv[2]))
+    except OSError as error:
+        sys.exit(f"error: the web chat cannot start: {error}")

@@ -59,11 +59,16 @@ class Process:
             self._process.kill()
             self._process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals) -> float:
         """Tell it to stop. Returns how many seconds that took."""
         assert self._process is not None
         began = time.monotonic()
-        self._process.send_signal(number)
+        self.send(number)
         self._process.wait(20)
         return time.monotonic() - began
 
@@ -86,7 +91,7 @@ class Services:
 
     def __init__(self, folder: Path) -> None:
         self.key = f"k-{secrets.token_hex(16)}"
-        ports = [_free_port(), _free_port()]
+        ports = [free_port(), free_port()]
         self.feather_url, self.url = (f"http://127.0.0.1:{port}" for port in ports)
         sandbox = [sys.executable, str(HERE / "sandbox_process.py"), str(ports[0]), self.key, str(folder / "threads")]
         web = [sys.executable, "-m", "uvicorn", "app:app", "--app-dir", "examples/webchat", "--port", str(ports[1])]
@@ -97,9 +102,10 @@ class Services:
             "SESSION_SECRET": secrets.token_hex(16),
             "LEDGER": str(folder / "ledger"),
             "HTTPS": "false",
+            "HEARTBEAT": "1",
         }
-        self.sandbox = Process(sandbox, {}, lambda: _answers(self.feather_url), folder / "sandbox.log")
-        self.web = Process(web, environment, lambda: _answers(self.url), folder / "web.log")
+        self.sandbox = Process(sandbox, {}, lambda: answers(self.feather_url), folder / "sandbox.log")
+        self.web = Process(web, environment, lambda: answers(self.url), folder / "web.log")
 
     def texts(self, visitor: Visitor) -> list[str]:
         """The texts in the thread of a visitor, oldest first, as Feather has them."""
@@ -112,13 +118,15 @@ class Services:
             feather.thread(visitor.chat()).close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server answers there."""
     try:
         httpx.get(url)
     except httpx.TransportError:

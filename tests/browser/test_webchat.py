@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 pytest.importorskip("playwright", reason="only `make test-browser` installs a browser")
 
-from browser_services import Services, Visitor
-from playwright.sync_api import expect
+from browser_services import ROOT, Process, Services, Visitor, answers, free_port
+from playwright.sync_api import Browser, expect
 from sandbox_process import SLOW
 
 pytest_plugins = ["browser_services"]
@@ -124,6 +125,22 @@ def test_a_stream_resumes_by_itself(arrive: Arrive, services: Services) -> None:
     assert_sent_once(services, visitor, f"Think {SLOW}")
 
 
+def test_a_connection_dies_without_a_word(arrive: Arrive, services: Services) -> None:
+    """A connection that brings nothing any more, not even heartbeats, is given up. When the server is back, the page
+    shows what it has missed.
+    """
+    visitor = arrive()
+    text = f"Think {SLOW}"
+    visitor.say(text)
+    expect(visitor.page.locator(".outcome")).to_have_text("Sent")
+    visitor.is_told("Connected")
+    services.web.send(signal.SIGSTOP)
+    visitor.is_told("The connection is lost")
+    services.web.send(signal.SIGCONT)
+    visitor.is_told("Connected")
+    visitor.sees(text, echo(text))
+
+
 @pytest.mark.parametrize("name", ["web", "sandbox"])
 def test_a_server_is_killed(arrive: Arrive, services: Services, name: str) -> None:
     """A server is killed while the visitor writes and a reply is due. When it is back, each message is on the screen
@@ -175,6 +192,28 @@ def test_a_chat_that_has_ended(arrive: Arrive, services: Services) -> None:
     visitor.sees()
     visitor.say("Three")
     visitor.sees("Three", echo("Three"))
+
+
+def test_the_demo_ends_with_an_open_tab(browser: Browser, tmp_path: Path) -> None:
+    """What `make webchat` runs serves the chat, and Ctrl-C ends it within three seconds while a page is open. With the
+    same folder, the next run goes on with the chat.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    line = [sys.executable, str(ROOT / "examples/webchat/try_it.py"), str(tmp_path / "data"), str(port)]
+    demo = Process(line, {}, lambda: answers(url), tmp_path / "log")
+    demo.start()
+    try:
+        visitor = Visitor(browser, url)
+        visitor.say(ORDER)
+        visitor.sees(ORDER, LEFT)
+        assert demo.stop(signal.SIGINT) < 3
+        demo.start()
+        visitor.say("Hm")
+        visitor.sees(ORDER, LEFT, "Hm", echo("Hm"))
+        visitor.context.close()
+    finally:
+        demo.kill()
 
 
 def test_texts_are_only_texts(arrive: Arrive) -> None:

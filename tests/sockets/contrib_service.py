@@ -110,25 +110,25 @@ class Events:
     """The events of an open response, as a browser reads them.
 
     Attributes:
+        first: The first event, once it was read.
         last_id: The id of the last event.
-        comments: The comments that were read.
     """
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
+        self.first: dict[str, str] = {}
         self.last_id = ""
-        self.comments: list[str] = []
         self._lines = response.iter_lines()
 
     def next(self) -> dict[str, str] | None:
-        """The next event or comment, as its fields; `None` at the end of the stream."""
+        """The next event, as its fields; `None` at the end of the stream."""
         fields: dict[str, str] = {}
         for line in self._lines:
             if not line and fields:
                 self.last_id = fields.get("id", self.last_id)
                 return fields
             name, _, value = line.partition(":")
-            fields |= {name or "comment": value.strip()} if line else {}
+            fields |= {name: value.strip()} if line else {}
         return None
 
     def read(self, name: str) -> dict[str, str]:
@@ -145,7 +145,8 @@ def opened(http: httpx.Client, thread_id: str, query: str = "", **headers: str) 
     with http.stream("GET", f"/threads/{thread_id}/events{query}", headers=headers) as response:
         assert response.status_code == 200
         events = Events(response)
-        assert events.read("event")["event"] == "ready"
+        events.first = events.read("event")
+        assert events.first["event"] == "ready"
         yield events
 
 

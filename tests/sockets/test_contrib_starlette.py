@@ -149,14 +149,17 @@ def test_nothing_is_lost_before_the_first_message(sandbox: Sandbox, thread_id: s
 
 
 def test_heartbeats(sandbox: Sandbox, thread_id: str) -> None:
-    """A quiet stream sends comments, and then still brings messages. `retry` says when the browser comes back."""
+    """A quiet stream sends heartbeats, and then still brings messages. The first event tells a page how often they
+    come, and `retry` tells the browser when to come back.
+    """
     with running(Service(sandbox, heartbeat=0.05, reconnect=0.25)) as http:
         with http.stream("GET", f"/threads/{thread_id}/events") as response:
             assert next(response.iter_lines()) == "retry: 250"
         with opened(http, thread_id) as events:
-            assert [events.read("comment")["comment"] for _ in range(2)] == ["heartbeat", "heartbeat"]
+            assert json.loads(events.first["data"]) == {"heartbeat": 0.05}
+            assert [events.read("event") for _ in range(2)] == 2 * [{"event": "heartbeat", "data": "{}"}]
             sandbox.say(thread_id, "one")
-            assert json.loads(events.read("data")["data"])["text"] == "one"
+            assert json.loads(events.read("id")["data"])["text"] == "one"
 
 
 def test_a_bad_bookmark_is_refused(sandbox: Sandbox, thread_id: str) -> None:

@@ -9,6 +9,8 @@ const PATIENCE = 20_000; // milliseconds for one request
 
 let chat = null; // the id of the chat, or null before the first message
 let stream = null; // the EventSource
+let heartbeat = 15; // seconds; the stream tells how often it sends something
+let alarm = null; // the timer for a stream that is silent
 let failures = 0; // of the stream, in a row
 let history = []; // the messages of the server, in order, as they were read last
 const shown = new Map(); // the element of each message, by the id of the message
@@ -110,6 +112,7 @@ function merge() {
 
 function end() {
   const hadFocus = form.contains(document.activeElement);
+  clearTimeout(alarm);
   stream?.close();
   stream = null;
   for (const one of pending) fail(one, "Not sent: the chat has ended.", { refused: true, mayRepeat: false });
@@ -134,11 +137,19 @@ async function read() {
   return answer.ok || answer.status === 404;
 }
 
+// A connection may die without a word, for example when a phone changes its network. Silence is the only sign of it.
+function isAlive(mine) {
+  clearTimeout(alarm);
+  alarm = setTimeout(() => again(mine), (2 * heartbeat + 5) * 1000);
+}
+
 function connect() {
   const mine = (stream = new EventSource(`chats/${chat}/events`));
   let isComplete = false;
   // This event brings the first id: from now on the browser resumes by itself. So what was before it is read once.
-  mine.addEventListener("ready", async () => {
+  mine.addEventListener("ready", async (event) => {
+    heartbeat = JSON.parse(event.data).heartbeat;
+    isAlive(mine);
     failures = 0;
     tell("Connected");
     for (let failed = 0; !isComplete && stream === mine; failed++) {
@@ -147,7 +158,11 @@ function connect() {
     }
     log.setAttribute("aria-live", "polite");
   });
-  mine.onmessage = (event) => show(JSON.parse(event.data));
+  mine.onmessage = (event) => {
+    isAlive(mine);
+    show(JSON.parse(event.data));
+  };
+  mine.addEventListener("heartbeat", () => isAlive(mine));
   mine.addEventListener("failure", () => again(mine));
   mine.onerror = () => {
     if (stream !== mine) return;
@@ -158,6 +173,7 @@ function connect() {
 }
 
 async function again(mine) {
+  clearTimeout(alarm);
   mine.close();
   tell("The connection is lost. Trying again…");
   await pause(failures++);

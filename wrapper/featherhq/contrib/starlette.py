@@ -54,9 +54,6 @@ __all__ = ["EventStreams", "error_response", "message_data", "status_of"]
 
 logger: Final = logging.getLogger("featherhq.contrib.starlette")
 
-_HEARTBEAT: Final = 15.0
-_RECONNECT: Final = 1.0
-_OPENING: Final = 10.0
 _SERVER_ERROR: Final = 500
 _FAULT: Final = "The service has a fault. Please try again later."
 _AWAY: Final = "The chat does not work at the moment. Please try again later."
@@ -134,19 +131,19 @@ class EventStreams:
     """Relays conversations to browsers, as Server-Sent Events, and ends these streams when the server stops.
 
     Enter it in the lifespan of the application, after the client. A server waits for open responses before the
-    lifespan ends. So if it is entered in the main thread, it listens to SIGTERM and SIGINT, and calls the handlers
-    that were set before. A second one may be entered inside the first. If your server stops in another way, call `end`.
+    lifespan ends. So in the main thread, it listens to SIGTERM and SIGINT, and calls the handlers that were set before.
+    If your server stops in another way, call `end`.
 
     Args:
-        heartbeat: Seconds without a message, after which a comment is sent. It keeps the connection open in proxies,
-            and shows that a browser is gone.
+        heartbeat: Seconds without a message, after which an event `heartbeat` is sent. It keeps the connection open in
+            proxies, and shows each side that the other one is there.
         reconnect: Seconds after which a browser that has lost its stream opens it again.
 
     Raises:
         InvalidArgumentError: an argument is not a number of seconds above 0.
     """
 
-    def __init__(self, *, heartbeat: float = _HEARTBEAT, reconnect: float = _RECONNECT) -> None:
+    def __init__(self, *, heartbeat: float = 15.0, reconnect: float = 1.0) -> None:
         self._heartbeat = seconds("heartbeat", heartbeat)
         self._reconnect = seconds("reconnect", reconnect)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -189,14 +186,14 @@ class EventStreams:
         thread: AsyncThread,
         *,
         data: Callable[[Message], object] = message_data,
-        timeout: float | None = _OPENING,
+        timeout: float | None = 10.0,
     ) -> Response:
         """A response that sends the new messages of the agent to a browser, as long as the browser stays.
 
         The id of each event is a bookmark. A browser that reconnects sends the last one as `Last-Event-ID`, and the
         conversation goes on there. A page may also open the stream with `?after=` and a bookmark. Without both, the
-        stream begins with new messages. The first event, `ready`, comes at once and brings a bookmark. A page that
-        reads the history after it has missed nothing.
+        stream begins with new messages. The first event, `ready`, comes at once and brings a bookmark, and the time of
+        the heartbeat as data. A page that reads the history after it has missed nothing.
 
         If the stream cannot be opened, the exception handler of the application makes the response: 400 if the bookmark
         is damaged or belongs to another thread. If messages cannot be received any more, an event `failure` with the
@@ -293,12 +290,14 @@ class _EventStream(Response):
         async with self._thread.conversation(after=after, timeout=self._timeout) as chat:
             await self._start(send)
             # With this id, the browser loses nothing if the connection breaks before the first message.
-            await self._write(send, f"event: ready\nid: {chat.bookmark}\ndata: {{}}\n\n")
+            ready = json.dumps({"heartbeat": self._heartbeat})
+            await self._write(send, f"event: ready\nid: {chat.bookmark}\ndata: {ready}\n\n")
             while True:
                 async for message in chat.replies(self._heartbeat):
                     data = json.dumps(self._data(message))
                     await self._write(send, f"id: {chat.bookmark}\ndata: {data}\n\n")
-                await self._write(send, ": heartbeat\n\n")
+                # Not a comment: no page sees comments, and some connections die without a word.
+                await self._write(send, "event: heartbeat\ndata: {}\n\n")
 
     async def _start(self, send: Send) -> None:
         if not self._started:
