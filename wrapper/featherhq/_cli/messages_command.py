@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from featherhq._cli.output import output, shown
-from featherhq._cli.records import message_data, message_line, print_messages, sent_data
+from featherhq._cli.records import message_data, news_line, print_messages, sent_data
 from featherhq._cli.settings import agent_option, connection, connects, needed_agent
 from featherhq.errors import InvalidArgumentError, UsageError
 from featherhq.models import INBOUND, OUTBOUND
@@ -115,7 +115,7 @@ def tail(context: click.Context, thread_id: str, after: str | None, count: int |
     with connection(context).client() as feather, feather.thread(thread_id).conversation(after=after) as chat:
         try:
             for message in islice(chat, count):
-                out.result(message_line(message), {**message_data(message, thread_id), "bookmark": chat.bookmark})
+                out.result(news_line(message), {**message_data(message, thread_id), "bookmark": chat.bookmark})
         finally:
             bookmark = chat.bookmark
             out.note(f"To go on: featherhq tail {thread_id} --after {bookmark}", {"bookmark": bookmark})

@@ -80,6 +80,14 @@ def message_line(message: Message) -> str:
     return "\t".join([_iso(message.created_at) or "", who(message), shown_in_line(message.text)])
 
 
+def news_line(message: Message) -> str:
+    """A new message of the agent: for people on a terminal, else as `message_line`."""
+    if not is_terminal(sys.stdout):
+        return message_line(message)
+    clock = "" if message.created_at is None else f"{message.created_at.astimezone():%H:%M:%S}"
+    return f"{clock:<10}{shown(message.text)}"
+
+
 def thread_line(data: dict[str, Any]) -> str:
     """A thread in one line, with tabs between its fields, for other programs."""
     return "\t".join([data["id"], _state(data), data["created_at"] or "", shown_in_line(data["agent_id"] or "")])
