@@ -113,11 +113,14 @@ def tail(context: click.Context, thread_id: str, after: str | None, count: int |
     """
     out = output(context)
     with connection(context).client() as feather, feather.thread(thread_id).conversation(after=after) as chat:
+        bookmark = chat.bookmark
         try:
             for message in islice(chat, count):
-                out.result(news_line(message), {**message_data(message, thread_id), "bookmark": chat.bookmark})
+                after_it = chat.bookmark
+                out.result(news_line(message), {**message_data(message, thread_id), "bookmark": after_it})
+                # Only now, so that a message that could not be printed comes again.
+                bookmark = after_it
         finally:
-            bookmark = chat.bookmark
             out.note(f"To go on: featherhq tail {thread_id} --after {bookmark}", {"bookmark": bookmark})
 
 
