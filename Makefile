@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test full quick lint typecheck unit slow hostile edits corpus schemathesis wheel soak shared kills cuts bench model mutants architecture
-.PHONY: fleet redelivery trace telemetry
+.PHONY: webchat test-browser docs fleet redelivery trace telemetry
 .PHONY: contract contract-diff generate check-generated format clean
 
 help: ## list the verbs
@@ -26,6 +26,9 @@ demo: $(VENV)/.runs ## talk to a Feather on this machine
 
 sandbox: $(VENV)/.runs ## start a Feather on this machine, to try things
 	@$(BIN)/python -m featherhq sandbox
+
+webchat: $(VENV)/.webchat ## a web chat in your browser, over a Feather on this machine, or on another port: PORT=8080
+	@$(BIN)/python examples/webchat/try_it.py $(VENV)/webchat $(or $(PORT),8000)
 
 test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
@@ -41,9 +44,11 @@ lint: $(VENV)/.tools ## ruff, the layers that may import each other, and the dra
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/architecture.py --check
+	$(BIN)/python tools/pictures.py --check
 
-typecheck: $(VENV)/.tools ## mypy, strict
+typecheck: $(VENV)/.node ## mypy, strict; and pyright on what users see of the types
 	$(BIN)/mypy
+	$(BIN)/node $(VENV)/redocly/node_modules/pyright/index.js --pythonpath $(BIN)/python
 
 unit: $(VENV)/.redis ## the tests except the slow ones: they must cover every line and branch of wrapper/
 	$(BIN)/coverage erase
@@ -55,8 +60,10 @@ unit: $(VENV)/.redis ## the tests except the slow ones: they must cover every li
 slow: $(VENV)/.node $(VENV)/.redis ## the slow tests (three minutes)
 	$(BIN)/$(PYTEST) --quiet --numprocesses=4 --dist=worksteal -m slow $(ALONE:%=--ignore=tests/%.py)
 
-hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers
-	$(BIN)/$(PYTEST) --numprocesses=4 tests/sockets/test_hostile.py
+hostile: $(VENV)/.tools ## more than a thousand responses of broken and hostile servers, or SAMPLE=2: each second one
+	$(BIN)/$(PYTEST) --numprocesses=4 tests/sockets/test_hostile.py $(addprefix --sample=,$(SAMPLE))
+test-browser: $(VENV)/.browser ## the web chat in Chromium, with servers that are killed (a minute); PICTURES=1 draws docs/images/
+	$(if $(PICTURES),PICTURES=1) $(BIN)/$(PYTEST) --numprocesses=2 tests/browser
 
 edits: $(VENV)/.node ## edits of the contract, one at a time, and what contract-diff says about each (three minutes), or SAMPLE=3: each third one
 	$(BIN)/$(PYTEST) -s tests/contract/test_contract_edits.py $(addprefix --sample=,$(SAMPLE))
@@ -76,8 +83,13 @@ model: $(VENV)/.tools ## ten thousand random runs in fake time, each an hour or 
 mutants: $(VENV)/.tools ## thousands of small wrong edits of the core, each of which must fail a test (half an hour)
 	$(BIN)/python tools/mutants.py
 
-architecture: $(VENV)/.tools ## draw the layers and the table of states into docs/architecture.md
+architecture: $(VENV)/.graphviz ## draw docs/images from the code, and write the table of states into docs/architecture.md
 	$(BIN)/python tools/architecture.py
+	$(BIN)/python tools/pictures.py
+
+docs: $(VENV)/.sphinx ## make the documentation's site, and print where it is
+	@$(VENV)/sphinx/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d $(VENV)/docs/doctrees docs $(VENV)/docs/html
+	@echo "$(abspath $(VENV))/docs/html/index.html"
 
 soak: $(VENV)/.tools ## ten thousand messages and replies under faults, and the outcome of each (two minutes)
 	$(BIN)/python benchmarks/soak.py
@@ -154,6 +166,32 @@ $(VENV)/.tools: tools/requirements.txt $(VENV)/.runs
 $(VENV)/.redis: | $(VENV)/.tools
 	@command -v redis-server > /dev/null || { apt-get update -qq && apt-get install --yes -qq redis-server; } > $(VENV)/redis.log 2>&1 || \
 	  { cat $(VENV)/redis.log; echo "error: these tests need redis-server (Debian: apt install redis-server)" >&2; exit 1; }
+	@touch $@
+
+# What the example of a web chat needs. This package itself is there already.
+$(VENV)/.webchat: examples/webchat/requirements.txt $(VENV)/.runs
+	@grep -v featherhq examples/webchat/requirements.txt > $(VENV)/webchat.txt
+	@$(PIP) --requirement $(VENV)/webchat.txt
+	@touch $@
+
+# A browser. Debian's package, unless there is one already.
+$(VENV)/.browser: tests/browser/requirements.txt $(VENV)/.node $(VENV)/.webchat
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install --yes -qq chromium; } > $(VENV)/chromium.log 2>&1 || \
+	  { cat $(VENV)/chromium.log; echo "error: these tests need chromium (Debian: apt install chromium)" >&2; exit 1; }
+	@$(PIP) --requirement tests/browser/requirements.txt
+	@touch $@
+
+# Draws the pictures. Only `make architecture` needs it.
+$(VENV)/.graphviz: | $(VENV)/.tools
+	@command -v dot > /dev/null || { apt-get update -qq && apt-get install --yes -qq graphviz; } > $(VENV)/graphviz.log 2>&1 || \
+	  { cat $(VENV)/graphviz.log; echo "error: the pictures need dot (Debian: apt install graphviz)" >&2; exit 1; }
+	@touch $@
+
+# What makes the documentation's site. It reads the package, with all its extras.
+$(VENV)/.sphinx: docs/requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up an environment for the documentation, once…"
+	@$(BIN)/python -m venv $(VENV)/sphinx
+	@$(VENV)/sphinx/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,otel,redis,sandbox,starlette]' --requirement docs/requirements.txt
 	@touch $@
 
 # What the example of workers needs.

@@ -73,7 +73,7 @@ class Case:
         """An application that queues tasks."""
         return Celery("redelivery", broker=self.broker)
 
-    def send(self, number: int, seconds: float = LONG, **options: float) -> None:
+    def send(self, number: int, seconds: float = LONG, **options: Any) -> None:
         """Queue a task."""
         self.celery.send_task("redelivery_tasks.work", (number, seconds), **options)
 

@@ -39,7 +39,7 @@ def _die(*_arguments: object, **_named: object) -> None:
 match os.environ.get("REDELIVERY_DIES"):
     case "before the note":
         # Kombu has taken the message from the queue, and has not yet noted it among those that are not acknowledged.
-        QoS.append = _die
+        QoS.append = _die  # type: ignore[method-assign]
     case "in the sweep":
         # Kombu holds the lock for the sweep.
-        QoS.restore_by_tag = _die
+        QoS.restore_by_tag = _die  # type: ignore[method-assign]

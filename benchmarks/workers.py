@@ -33,17 +33,13 @@ RATE: Final = 10.0
 # Tasks that wait in the queue, so that there is always work, and a task does not wait for long.
 _QUEUED: Final = 40
 _TICK: Final = 0.05
-# The tasks of a case, and how many of them are done.
-_STEPS: Final = 3
-_DONE: Final = (
-    "SELECT sum(CASE step WHEN 'open' THEN 0 WHEN 'answer' THEN 1 WHEN 'follow_up' THEN 2 ELSE 3 END) FROM cases"
-)
+# The steps of a case, and how many of them are done.
+_STEPS: Final = 2
+_DONE: Final = "SELECT sum(CASE step WHEN 'answer' THEN 0 WHEN 'follow_up' THEN 1 ELSE 2 END) FROM cases"
 # Shorter times than a real program needs, so that a run is short.
 _TIMES: Final = {
-    "TIMEOUT": "15",
-    "QUIET": "1",
+    "TIMEOUT": "12",
     "FOLLOW_UP_AFTER": str(LATEST + 2),
-    "VISIBILITY_TIMEOUT": "25",
     "QUEUE_AGAIN_AFTER": "60",
 }
 
@@ -133,7 +129,9 @@ def run(options: argparse.Namespace, folder: Path) -> Report:
             )
             for number in range(options.workers)
         ]
-        sweep = Program([sys.executable, "sweep.py"], EXAMPLE, folder / "sweep.log", environment)
+        sweep = Program(
+            [sys.executable, "-c", "import tasks; tasks.sweep()"], EXAMPLE, folder / "sweep.log", environment
+        )
         fleet = Fleet(workers, sweep, server.client(), sqlite3.connect(database))
         stack.callback(fleet.end)
         _work(fleet, agents, options, dice)
@@ -170,7 +168,7 @@ def _work(fleet: Fleet, agents: Agents, options: argparse.Namespace, dice: rando
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=300, help="cases, each with three tasks")
+    parser.add_argument("--jobs", type=int, default=300, help="cases, each with two tasks")
     parser.add_argument("--kills", type=int, default=66)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--children", type=int, default=4, help="of each worker")

@@ -190,7 +190,7 @@ def _note_error(error: FeatherError, *args: Any, **kwargs: Any) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests take a part of their cases."""
-    about = "of the edits and the corpus, take each Nth one; all by default"
+    about = "of the edits, the corpus and the hostile servers, take each Nth one; all by default"
     parser.addoption("--sample", type=int, default=1, metavar="N", help=about)
 
 
@@ -205,11 +205,20 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest re
     replaced.__init__ = _note_error
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the contract as slow: they start the generator and other programs."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of the contract as slow: they start the generator and other programs. Take a part of the hostile
+    servers, if that is asked for.
+    """
     for item in items:
         if item.path.parent.name == "contract":
             item.add_marker("slow")
+    every = config.getoption("--sample")
+    hostile = [item for item in items if item.path.name == "test_hostile.py"]
+    # Both kinds of client stand side by side. The second term lets the sample take them in turn.
+    left_out = {item for index, item in enumerate(hostile) if (index + index // every) % every}
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

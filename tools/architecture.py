@@ -1,8 +1,7 @@
-"""Draw the layers and the states into docs/architecture.md, from the code. `make architecture` runs it.
+"""Write the table of states into docs/architecture.md, from the code. `make architecture` runs it.
 
-The layers come from the imports. The states come from the table of a conversation. Each drawing is a Mermaid diagram
-between two marks in the page. With `--check`, nothing is written. Then the exit status is 1 if the page does not match
-the code.
+The tables stand between two marks in the page. `pictures.py` draws them, and the layers. With `--check`, nothing is
+written. Then the exit status is 1 if the page does not match the code.
 """
 
 from __future__ import annotations
@@ -46,18 +45,17 @@ LABELS: Final = {
 }
 
 
-def begin(part: str) -> str:
-    """The line before a drawing."""
-    return f"<!-- {part}: drawn from the code by `make architecture`, do not edit -->"
+BEGIN: Final = "<!-- states: made from the code by `make architecture`, do not edit -->"
+END: Final = "<!-- end of states -->"
+ALT: Final = {
+    "stream": "The states of a stream, and what leads from one to another",
+    "coverage": "Whether everything was seen, and what changes that",
+    "scan": "Whether the list is being read, and what changes that",
+}
 
 
-def end(part: str) -> str:
-    """The line after a drawing."""
-    return f"<!-- end of {part} -->"
-
-
-def _layers() -> str:
-    """The diagram of the boxes, with the number of imports between them. Imports for type checkers do not count."""
+def imports() -> tuple[dict[str, str], list[tuple[tuple[str, str], int]]]:
+    """The boxes with their texts, and the number of imports between them. Imports for type checkers do not count."""
     graph = build_graph("featherhq", exclude_type_checking_imports=True)
     box_of = {name: box for box, names in BOXES.items() for name in names}
 
@@ -72,27 +70,24 @@ def _layers() -> str:
             if here and there and here != there:
                 edges[here, there] += 1
     order = list(BOXES)
-    lines = ["```mermaid", "flowchart TD", *(f'    {name}["{label}"]' for name, label in LABELS.items())]
-    for (here, there), count in sorted(edges.items(), key=lambda item: [order.index(name) for name in item[0]]):
-        lines.append(f"    {here} -->|{count}| {there}")
-    return "\n".join([*lines, "```"])
+    return LABELS, sorted(edges.items(), key=lambda item: [order.index(name) for name in item[0]])
 
 
 def _states() -> str:
-    """The diagrams and tables of all regions."""
+    """The pictures and tables of all regions."""
     return "\n\n".join([*(_region(name) for name in REGIONS), _triggers()])
 
 
 def _region(name: str) -> str:
     table = REGIONS[name]
     triggers = [trigger for trigger in Trigger if any(trigger in row for row in table.values())]
-    lines = [f"### {name}", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table)).name}"]
-    for state, row in table.items():
-        reached: dict[str, list[str]] = {}
-        for trigger, after in row.items():
-            reached.setdefault(after.name, []).append(trigger.name)
-        lines += [f"    {state.name} --> {after}: {', '.join(names)}" for after, names in reached.items()]
-    lines += ["```", "", f"| {name} | {' | '.join(trigger.name for trigger in triggers)} |"]
+    lines = [
+        f"### {name}",
+        "",
+        f"![{ALT[name]}](images/conversation-{name}.svg)",
+        "",
+        f"| {name} | {' | '.join(trigger.name for trigger in triggers)} |",
+    ]
     lines += [f"| --- |{' --- |' * len(triggers)}"]
     for state, row in table.items():
         cells = [row[trigger].name if trigger in row else "" for trigger in triggers]
@@ -116,13 +111,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if the page is out of date")
     given = parser.parse_args()
     page = made = PAGE.read_text("utf-8")
-    for part, drawing in (("layers", _layers), ("states", _states)):
-        before, found, rest = made.partition(begin(part))
-        _, ended, after = rest.partition(end(part))
-        if not found or not ended:
-            print(f"{PAGE}: expected the lines {begin(part)!r} and {end(part)!r}", file=sys.stderr)
-            return 1
-        made = f"{before}{begin(part)}\n\n{drawing()}\n\n{end(part)}{after}"
+    before, found, rest = made.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        print(f"{PAGE}: expected the lines {BEGIN!r} and {END!r}", file=sys.stderr)
+        return 1
+    made = f"{before}{BEGIN}\n\n{_states()}\n\n{END}{after}"
     if given.check and made != page:
         print(f"{PAGE}: the code has changed: run `make architecture`", file=sys.stderr)
         return 1

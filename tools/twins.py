@@ -26,7 +26,7 @@ NAMES: Final = {
     "AsyncThreads": "Threads",
     "AsyncThread": "Thread",
     "AsyncConversation": "Conversation",
-    "_AsyncReplies": "_Replies",
+    "AsyncReplies": "Replies",
     "AsyncResource": "Resource",
     "AsyncKeySource": "KeySource",
     "AsyncClient": "Client",
@@ -41,7 +41,8 @@ NAMES: Final = {
 }
 # Patterns to replace in docstrings and comments, in this order.
 WORDS: Final = (
-    (r"An AsyncFeather takes\n +coroutine functions too\. ", ""),
+    (r" An AsyncFeather takes\n +coroutine functions too\.", ""),
+    (r", in a coroutine::", "::"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\bthe tasks of one event loop\b", "threads"),
     (r"\btask\b", "thread"),
@@ -49,6 +50,7 @@ WORDS: Final = (
     (r"\ban async with\b|\ban `async with`", "a `with`"),
     (r"\basync (?=with|for)", ""),
     (r"\bawait ", ""),
+    (r"\.asyncio\(", ".sync("),
 )
 _TEXT: Final = re.compile(r'"""(?:.|\n)*?"""|#[^\n]*')
 

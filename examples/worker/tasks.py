@@ -1,139 +1,118 @@
-"""The tasks: open a thread for a case, send the question and record the answer, and follow up.
+"""Customers ask, agents answer, and Celery carries both. A task may end at any point, and may run twice."""
 
-Each task may run twice, or end at any point. A message is sent once by its key, and a reply is recorded once by the
-bookmark. So a task begins from the start, whatever became of it before.
-"""
-
-from __future__ import annotations
-
+import os
+import sqlite3
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
-import settings
-from celery import Celery, Task
-from featherhq import (
-    BadRequestError,
-    Conversation,
-    Feather,
-    FeatherError,
-    InvalidArgumentError,
-    NotFoundError,
-    RedisLedger,
-    SharedRateLimit,
-)
-from store import MovedError, Store
+import featherhq
+from celery import Celery
 
-app = Celery("worker", broker=f"{settings.REDIS_URL}/0")
+AGENT_ID = os.environ.get("AGENT_ID", "6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")  # let it keep its data on disk (appendonly yes)
+DATABASE = os.environ.get("DATABASE", "cases.sqlite")
+TIMEOUT = float(os.environ.get("TIMEOUT", "60"))  # seconds of a call; a task makes two at most
+FOLLOW_UP_AFTER = float(os.environ.get("FOLLOW_UP_AFTER", "300"))  # seconds until the agent may have said more
+QUEUE_AGAIN_AFTER = float(os.environ.get("QUEUE_AGAIN_AFTER", "600"))  # seconds after which a task counts as lost
+HOPELESS = (featherhq.InvalidArgumentError, featherhq.BadRequestError, featherhq.NotFoundError)
+
+SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS cases (
+    id TEXT PRIMARY KEY, customer TEXT NOT NULL, question TEXT NOT NULL, thread_id TEXT,
+    step TEXT NOT NULL,  -- what comes next (answer, follow_up), or how the case has ended (done, failed: …)
+    due REAL);           -- when to queue that, unless it has ended by then
+CREATE TABLE IF NOT EXISTS replies (case_id TEXT, message_id TEXT, text TEXT, PRIMARY KEY (case_id, message_id));
+"""
+
+app = Celery("worker", broker=f"{REDIS_URL}/0")
 app.conf.update(
     task_ignore_result=True,
-    # A task is taken from the queue when it has ended, not when it begins.
-    task_acks_late=True,
-    # The child that ran a task was killed: queue the task again at once.
-    task_reject_on_worker_lost=True,
-    # A worker keeps no tasks that it does not run. They would be lost to the others until the visibility timeout.
-    worker_prefetch_multiplier=1,
-    broker_connection_retry_on_startup=True,
+    task_acks_late=True,  # a task leaves the queue when it has ended, not when it begins
+    task_reject_on_worker_lost=True,  # the process that ran it was killed: queue it again at once
+    worker_prefetch_multiplier=1,  # a worker keeps no tasks that it does not run
     broker_transport_options={
-        # A whole worker was killed: its tasks go to others after so many seconds, counted from when it took them.
-        "visibility_timeout": settings.VISIBILITY_TIMEOUT,
-        # How often each worker looks for such tasks. By default it looks 10 s after its start, and then each 100 s.
-        "unacked_restore_interval": 5,
+        "visibility_timeout": 2.5 * TIMEOUT,  # a whole worker was killed: others get its tasks after so many seconds
+        "unacked_restore_interval": 5,  # this and the next two: how soon the others look for such tasks
         "unacked_restore_throttle": 1,
-        # How long the lock of a worker lasts that was killed while it looked. By default 300 s.
         "unacked_mutex_expire": 10,
     },
 )
 
-# Errors that no repetition cures.
-FOR_GOOD = (InvalidArgumentError, BadRequestError, NotFoundError)
 
-
-# A child of the worker makes these two when it needs them first, so they belong to it alone.
 @cache
-def feather() -> Feather:
-    """The client of this process."""
-    return Feather(
-        timeout=settings.TIMEOUT,
-        rate_limit=SharedRateLimit(f"{settings.REDIS_URL}/1", rate=10, name="feather"),
-        ledger=RedisLedger(f"{settings.REDIS_URL}/1", name="feather"),
-    )
+def feather() -> featherhq.Feather:
+    """The client of this process, made when a task needs it first: after the fork. So is the database."""
+    limit = featherhq.SharedRateLimit(f"{REDIS_URL}/1", rate=10, name="feather")
+    ledger = featherhq.RedisLedger(f"{REDIS_URL}/1", name="feather")
+    return featherhq.Feather(timeout=TIMEOUT, rate_limit=limit, ledger=ledger)
 
 
 @cache
-def store() -> Store:
-    """The database of this process."""
-    return Store(settings.DATABASE, settings.QUEUE_AGAIN_AFTER)
+def database() -> sqlite3.Connection:
+    """SQLite here, your database in your program."""
+    connection = sqlite3.connect(DATABASE, timeout=30)
+    connection.executescript(SCHEMA)
+    return connection
 
 
-class Step(Task):  # type: ignore[misc] # Celery has no types
-    """A task of a case. If Feather fails or is busy, or nobody knows what became of a message, it is repeated."""
-
-    autoretry_for = (FeatherError, MovedError)
-    dont_autoretry_for = FOR_GOOD
-    # 2 s, 4 s, 8 s… at random up to that, and less than the visibility timeout. Then the sweep queues the task again.
-    retry_backoff = 2
-    retry_backoff_max = 60
-    max_retries = 5
-
-    def on_failure(self, exc: Exception, _task_id: str, args: Any, *_rest: Any) -> None:
-        """Give the case up if the error cannot be cured."""
-        if isinstance(exc, FOR_GOOD):
-            store().fail(args[0], str(exc))
+def sql(statement: str, *values: object) -> list[Any]:
+    """The rows of a statement, in a transaction of its own."""
+    with database() as transaction:
+        return transaction.execute(statement, values).fetchall()
 
 
 def start(customer: str, question: str) -> str:
-    """Begin a case, and return its id. This is what the rest of a program calls."""
-    case_id = str(uuid4())
-    store().add(case_id, customer, question)
-    open_thread.delay(case_id)
+    """Begin a case, and return its id. The rest of your program calls this."""
+    case_id, due = str(uuid4()), time.time() + QUEUE_AGAIN_AFTER
+    sql("INSERT INTO cases VALUES (?, ?, ?, NULL, 'answer', ?)", case_id, customer, question, due)
+    work.delay(case_id, "answer")
     return case_id
 
 
-@app.task(base=Step, name="open")
-def open_thread(case_id: str) -> None:
-    """Make a thread. If this is killed before the thread is remembered, an empty thread is left."""
-    case = store().take(case_id, "open")
-    if case is not None:
-        thread = feather().threads.create(settings.AGENT_ID, metadata={"customer": case.customer})
-        store().opened(case_id, thread.id)
-    # Also if the thread was made before: the task may have been killed just before this line.
-    answer.delay(case_id)
-
-
-@app.task(base=Step, name="answer")
-def answer(case_id: str) -> None:
-    """Send the question, and record what the agent answers."""
-    case = store().take(case_id, "answer")
-    if case is None:
+@app.task(name="work", autoretry_for=(featherhq.FeatherError,), retry_backoff=2, retry_backoff_max=60, max_retries=5)
+def work(case_id: str, step: str) -> None:
+    """Do a step of a case. If another step comes next by now, the queue has delivered this one twice."""
+    take = "UPDATE cases SET due = ? WHERE id = ? AND step = ? RETURNING customer, question, thread_id"
+    taken = sql(take, time.time() + QUEUE_AGAIN_AFTER, case_id, step)
+    if not taken:
         return
-    with feather().thread(case.thread_id).conversation(after=case.bookmark) as chat:
-        # Before the question goes out, so that whoever runs this next misses no reply.
-        bookmark = chat.bookmark
-        store().move(case_id, case.bookmark, bookmark)
-        # Whoever ran this before, and however that ended: with the same key it is the same message.
-        chat.send(case.question, key=case_id)
-        record_replies(chat, case_id, bookmark)
-    store().advance(case_id, "answer", "follow_up", wait=settings.FOLLOW_UP_AFTER)
+    customer, question, thread_id = taken[0]
+    try:
+        thread = feather().thread(thread_id or open_thread(case_id, customer))
+        if step == "answer":
+            # Whoever ran this before, and however that ended: with the same key it is the same message.
+            turn = thread.turn(question, key=case_id)
+            end(case_id, step, turn.replies, "follow_up", time.time() + FOLLOW_UP_AFTER)
+        else:
+            end(case_id, step, thread.messages(direction="OUTBOUND"), "done")
+    except HOPELESS as error:
+        end(case_id, step, (), f"failed: {error}")
 
 
-@app.task(base=Step, name="follow_up")
-def follow_up(case_id: str) -> None:
-    """Record what the agent has said since."""
-    case = store().take(case_id, "follow_up")
-    if case is None:
-        return
-    with feather().thread(case.thread_id).conversation(after=case.bookmark) as chat:
-        record_replies(chat, case_id, case.bookmark)
-    store().advance(case_id, "follow_up", "done")
+def open_thread(case_id: str, customer: str) -> str:
+    """Make the thread of a case. If two workers make one each, the first one counts, and an empty one is left."""
+    made = feather().threads.create(AGENT_ID, metadata={"customer": customer})
+    keep = "UPDATE cases SET thread_id = coalesce(thread_id, ?) WHERE id = ? RETURNING thread_id"
+    return str(sql(keep, made.id, case_id)[0][0])
 
 
-def record_replies(chat: Conversation, case_id: str, bookmark: str | None) -> None:
-    """Record the agent's messages after a bookmark, until the agent is quiet."""
-    until = time.monotonic() + settings.LISTEN
-    for message in chat.replies(timeout=settings.QUIET):
-        store().record(case_id, message, bookmark, chat.bookmark)
-        bookmark = chat.bookmark
-        if time.monotonic() > until:
-            return
+def end(case_id: str, step: str, said: Iterable[featherhq.Message], then: str, due: float | None = None) -> None:
+    """Record the replies that are new, and that the step is done: both or nothing."""
+    rows = [(case_id, message.id, message.text) for message in said]
+    with database() as transaction:
+        transaction.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
+        done = "UPDATE cases SET step = ?, due = ? WHERE id = ? AND step = ?"
+        transaction.execute(done, (then, due, case_id, step))
+
+
+def sweep() -> None:
+    """Queue what is due, for ever: follow-ups, and tasks that the queue has lost. One process runs this."""
+    while True:
+        now = time.time()
+        for row in sql("UPDATE cases SET due = ? WHERE due < ? RETURNING id, step", now + QUEUE_AGAIN_AFTER, now):
+            work.delay(*row)
+        time.sleep(min(5, FOLLOW_UP_AFTER / 4))

@@ -12,7 +12,7 @@ from featherhq._threads.own import Own
 from featherhq._threads.scans import AskPage
 from featherhq._threads.state import ConversationState
 from featherhq._threads.streams import Drop
-from featherhq.models import Message
+from featherhq.models import Direction, Message
 from flow_caller import NOW, THREAD
 from message_stamps import stamped
 
@@ -76,7 +76,7 @@ class PageTalk(Talk):
         """Let a stream bring bytes."""
         return self.state.streams.heard(job, data, self.now)
 
-    def made(self, id_: str, ago: float = 0.0, direction: str = "OUTBOUND") -> Message:
+    def made(self, id_: str, ago: float = 0.0, direction: Direction = "OUTBOUND") -> Message:
         """A message that was made so many seconds ago."""
         return stamped(id_, self.now - NOW - ago, direction=direction)
 

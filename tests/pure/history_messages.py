@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from featherhq._core.pagination import OLDEST_FIRST
 from featherhq._threads.experience import Experience
-from featherhq.models import Message
+from featherhq.models import Direction, Message
 
 START = 1_700_000_000.0
 
 
-def message(number: int, second: float | None = None, direction: str = "OUTBOUND") -> Message:
+def message(number: int, second: float | None = None, direction: Direction = "OUTBOUND") -> Message:
     """A message with this id, so many seconds after the start, or without a time."""
     start = datetime.fromtimestamp(START, UTC)
     return Message(str(number), "x", direction, None if second is None else start + timedelta(seconds=second))

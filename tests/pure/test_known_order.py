@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from featherhq._core.pagination import NEWEST_FIRST, OLDEST_FIRST, UNKNOWN, oldest_first, order_of
-from featherhq.models import Message
+from featherhq.models import Direction, Message
 from history_messages import ids, message, messages
 
 
@@ -14,7 +14,7 @@ def ranks_of(listed: list[Message], *ranks: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("direction", ["INBOUND", "OUTBOUND"])
-def test_known_messages_of_one_direction_show_the_order(direction: str) -> None:
+def test_known_messages_of_one_direction_show_the_order(direction: Direction) -> None:
     """It is enough if only the sent messages are known, or only the received ones."""
     listed = [message(number, 0, direction) for number in (1, 2)]
     assert order_of(listed, ranks_of(listed, 10.0, 20.0)) == OLDEST_FIRST

@@ -75,7 +75,7 @@ def test_a_body_that_cannot_be_read_is_an_error(content: bytes, flaw: str | None
     with pytest.raises(ResponseDecodeError, match=told) as error:
         response(content, flaw).data()
     assert error.value.__context__ is None
-    assert any("do not repeat the request" in note for note in error.value.__notes__)
+    assert any("check before you repeat the request" in note for note in error.value.__notes__)
 
 
 def test_an_error_shows_the_beginning_of_a_long_body() -> None:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from conftest import THREAD_ID
 from featherhq._threads.ledger import Match, Sending, SendLedger
-from featherhq.models import Message
+from featherhq.models import Direction, Message
 
 
-def message(number: int, at: float | None, text: str = "yes", direction: str = "INBOUND") -> Message:
+def message(number: int, at: float | None, text: str = "yes", direction: Direction = "INBOUND") -> Message:
     """A message as the history lists it."""
     return Message(str(number), text, direction, None if at is None else datetime.fromtimestamp(at, UTC))
 

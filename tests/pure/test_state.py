@@ -16,7 +16,7 @@ from featherhq._threads.state import ConversationState
 from featherhq._threads.stream_reader import StreamReader
 from featherhq._threads.streams import Connect, Drop
 from featherhq._threads.table import COVERAGE, SCAN, STREAM, Coverage, IllegalTransitionError, Scan, Stream, Trigger
-from featherhq.models import Message
+from featherhq.models import Direction, Message
 from taken_replies import take_reply
 from test_flows import Scenario
 
@@ -40,7 +40,7 @@ def open_reader(made: ConversationState) -> StreamReader:
     return reader
 
 
-def message(id_: str, seconds: float | None, direction: str = "OUTBOUND") -> Message:
+def message(id_: str, seconds: float | None, direction: Direction = "OUTBOUND") -> Message:
     """A message with this id, so many seconds after the start, or without a time."""
     return Message(id_, "x", direction, None if seconds is None else datetime.fromtimestamp(WALL + seconds, UTC))
 

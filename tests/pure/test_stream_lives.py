@@ -15,7 +15,7 @@ from featherhq._threads.streams import Connect
 from featherhq.models import Message
 from flow_caller import NOW, OTHER
 
-LEFT_OUT: Final = "it left out what the list shows"
+LEFT_OUT: Final = "it left out a message that the list shows"
 # A comment of a stream, in bytes. So many of them without a message are not too many, and one more byte is.
 COMMENT: Final = b":" + b" " * 65_534 + b"\n"
 COMMENTS: Final = 8 * 1024 * 1024 // len(COMMENT)

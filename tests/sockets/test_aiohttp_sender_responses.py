@@ -126,7 +126,7 @@ def test_heads_without_end(route: Route, client_tls: ssl.SSLContext, piece: byte
 
     async def program() -> None:
         async with connected(client_tls, proxy) as client:
-            with pytest.raises(httpx.RemoteProtocolError, match="head of an answer is too long") as caught:
+            with pytest.raises(httpx.RemoteProtocolError, match="head of a response is too long") as caught:
                 await client.send(request_to(url))
             assert KEY not in all_text_of(caught.value)
 

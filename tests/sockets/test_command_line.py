@@ -63,6 +63,18 @@ def test_a_port_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert errors.count("\n") == 1
 
 
+def test_a_file_to_keep_threads_in_that_is_another_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The exit status is 2, one sentence says what is wrong, and the file stays as it is."""
+    file = tmp_path / "notes.txt"
+    file.write_text("my notes", "utf-8")
+    assert main(["sandbox", "--keep", str(file)]) == 2
+    sentence, hint = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("featherhq sandbox: ")
+    assert str(file) in sentence
+    assert hint == "Nothing was started."
+    assert file.read_text("utf-8") == "my notes"
+
+
 def no_environment(folder: Path, python: str) -> str:
     """Run `make setup` with a Python that it rejects, and return its error. It creates no environment."""
     (folder / "tools").mkdir()

@@ -102,7 +102,7 @@ def test_only_one_reader_at_a_time(sandbox: Sandbox) -> None:
             async with thread.conversation() as chat:
                 reader = asyncio.ensure_future(anext(chat.replies(timeout=5)))
                 await asyncio.sleep(0)
-                with pytest.raises(UsageError, match="read elsewhere"):
+                with pytest.raises(UsageError, match="is reading this conversation"):
                     await chat.ask("hello")
                 await chat.send("hello")
                 assert (await reader).text == "echo: hello"

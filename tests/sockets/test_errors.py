@@ -193,7 +193,7 @@ def test_unexpected_fields_in_a_success_are_accepted(connect: Callable[..., Any]
     listed = {"thread": {"messages": [message], "pagination": None}}
     sandbox.inject("listMessages", Body(json.dumps(listed).encode()))
     (read,) = thread.messages()
-    assert (read.id, read.text, read.direction, read.status, read.created_at) == ("7", "hi", "SIDEWAYS", "NEW", None)
+    assert (read.id, read.text, read.direction, read.status, read.created_at) == ("7", "hi", None, "NEW", None)
     assert read.raw == message
 
 

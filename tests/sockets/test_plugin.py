@@ -116,7 +116,7 @@ def test_tests_connect_to_loopback_addresses_only(pytester: pytest.Pytester) -> 
     """
     )
     before = guard.switch.refuse_all_but_loopback
-    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-markers", "-W", "error")
+    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio", "--strict-markers", "-W", "error")
     ran.assert_outcomes(passed=5, failed=1, errors=1)
     assert guard.switch.refuse_all_but_loopback is before
 
@@ -125,12 +125,14 @@ def test_a_project_may_allow_all_addresses(pytester: pytest.Pytester) -> None:
     """With an option in pytest's configuration. pytest knows the option."""
     pytester.makeini("[pytest]\nfeather_network = true\n")
     pytester.makepyfile(CHECKS + "\n    def test_allowed():\n        elsewhere()\n")
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-config").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("-p", "no:asyncio", "--strict-config").assert_outcomes(passed=1)
 
 
 def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:
     """`pytest --markers` describes it."""
-    pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.feather_network: *other machines*"])
+    pytester.runpytest_inprocess("-p", "no:asyncio", "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.feather_network: *other machines*"]
+    )
 
 
 def test_an_async_client_that_is_not_entered(pytester: pytest.Pytester) -> None:
@@ -168,7 +170,7 @@ def test_an_async_client_that_is_not_entered(pytester: pytest.Pytester) -> None:
                     assert (await thread.ask("hello")).text
             asyncio.run(program())
     """)
-    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error")
     ran.assert_outcomes(passed=5, failed=1, errors=1)
     output = ran.stdout.str()
     assert "Failed: async_feather was used but not entered; use: async with async_feather:" in output

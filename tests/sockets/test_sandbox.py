@@ -6,6 +6,7 @@ import ast
 import inspect
 import threading
 import typing
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -56,7 +57,7 @@ def test_a_port_that_is_in_use(sandbox: Sandbox) -> None:
 def test_an_error_of_the_application_is_raised_at_the_start() -> None:
     """The start does not hang."""
 
-    def broken() -> Starlette:
+    def broken() -> AbstractContextManager[Starlette]:
         raise RuntimeError("no application")
 
     with pytest.raises(RuntimeError, match="no application"):
@@ -110,7 +111,7 @@ def test_waiting_for_requests(http: httpx.Client, sandbox: Sandbox) -> None:
     http.post("/api/v1/threads/web", json={"agentId": AGENT_ID})
     waiter.join(5)
     assert not waiter.is_alive()
-    with pytest.raises(TimeoutError, match=r"^expected 2 requests within 0.05 s; received: \[RecordedRequest"):
+    with pytest.raises(TimeoutError, match=r"^expected 2 requests within 0.05 s; there are 1: \[RecordedRequest"):
         sandbox.wait_for_requests(2, timeout=0.05)
     (seen,) = sandbox.requests
     assert (seen.operation, seen.method, seen.status) == ("createThread", "POST", 200)

@@ -55,10 +55,11 @@ def test_an_operation_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> 
     """An operation that is only in the contract gets the status 501."""
     known = operations()
     new = Operation("later", "GET", "/later", parameters={}, body=None)
-    monkeypatch.setattr("featherhq.sandbox._app.operations", lambda: (*known, new))
+    monkeypatch.setattr("featherhq.sandbox._contract.operations", lambda: (*known, new))
     with Sandbox(rate_limit=None) as sandbox:
         answer = httpx.get(f"{sandbox.url}/later", headers={"X-API-Key": sandbox.api_key})
-        assert_error(answer, 501, "NOT_IMPLEMENTED")
+        error = assert_error(answer, 501, "NOT_IMPLEMENTED")
+        assert error["message"] == "The sandbox does not know what later returns; say it with Sandbox.answer"
 
 
 def test_nullable_allows_null() -> None:

@@ -42,7 +42,7 @@ def test_a_message_that_was_not_accepted_is_sent_again(kind: Kind, sandbox: Sand
         assert not sent.reconciled
         assert sends.messages(thread_id)[0] == "hello"
         assert sends.attempts(thread_id) == 2
-    assert all(5.9 < seconds < 8 for seconds in sends.took)
+    assert all(5.9 < seconds < 12 for seconds in sends.took)
 
 
 @pytest.mark.parametrize("fault", [CutBefore(), Status(500)], ids=repr)
@@ -71,8 +71,8 @@ def test_the_status_decides_whether_a_message_is_sent_again(kind: Kind, sandbox:
         assert not sent.reconciled
         assert sends.messages(thread_id)[0] == "hello"
         assert sends.attempts(thread_id) == 2
-    assert 1.9 < sends.took[0] < 4
-    assert all(5.9 < seconds < 8 for seconds in sends.took[1:])
+    assert 1.9 < sends.took[0] < 5.5
+    assert all(5.9 < seconds < 12 for seconds in sends.took[1:])
     thread_ids = [sends.new_thread(Status(status)) for status in WORKING]
     for thread_id, error in zip(thread_ids, sends.to(thread_ids, timeout=3), strict=True):
         assert isinstance(error, DeliveryUnknownError)
@@ -152,7 +152,7 @@ def test_an_unreadable_success_needs_a_scan(kind: Kind, sandbox: Sandbox) -> Non
         assert "It was not sent twice" in error.__notes__[0]
         assert sends.messages(thread_id) == []
         assert sends.attempts(thread_id) == 1
-    assert all(5.9 < seconds < 8 for seconds in sends.took[1:])
+    assert all(5.9 < seconds < 12 for seconds in sends.took[1:])
 
 
 def test_no_second_attempt_without_time_for_a_scan(kind: Kind, sandbox: Sandbox) -> None:

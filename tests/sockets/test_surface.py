@@ -21,10 +21,12 @@ from conftest import AGENT_ID, THREAD_ID
 from featherhq import (
     AsyncConversation,
     AsyncFeather,
+    AsyncReplies,
     AsyncThread,
     AsyncThreads,
     Conversation,
     Feather,
+    Replies,
     Thread,
     Threads,
 )
@@ -35,11 +37,13 @@ from featherhq.sandbox import Sandbox
 
 PACKAGE = Path(featherhq.__file__).parent
 ROOT = Path(__file__).parent.parent.parent
-TWINS = [f"{folder}/{name}.py" for folder in ("_async", "_sync") for name in ("client", "threads", "conversation")]
+TWINS = [
+    f"{folder}/{name}.py" for folder in ("_async", "_sync") for name in ("client", "threads", "thread", "conversation")
+]
 RUNNERS = ["_http/thread_runner.py", "_http/task_runner.py"]
 FOLDERS = ["_core", "_threads"]
 PURE = sorted(str(path.relative_to(PACKAGE)) for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py"))
-PURE += ["models.py", "_validation.py", "errors.py", "sandbox/_state.py", "sandbox/_limit.py"]
+PURE += ["models.py", "_validation.py", "errors.py", "sandbox/_state.py", "sandbox/_pages.py", "sandbox/_limit.py"]
 
 pytest_plugins = ["pytester"]
 
@@ -52,6 +56,7 @@ def test_the_public_names() -> None:
         "APITimeoutError",
         "AsyncConversation",
         "AsyncFeather",
+        "AsyncReplies",
         "AsyncThread",
         "AsyncThreads",
         "AuthenticationError",
@@ -71,6 +76,7 @@ def test_the_public_names() -> None:
         "RateLimit",
         "RateLimitError",
         "RedisLedger",
+        "Replies",
         "ReplyTimeoutError",
         "ResponseDecodeError",
         "SQLiteLedger",
@@ -111,21 +117,27 @@ def test_names_that_are_imported_when_they_are_used() -> None:
 
 @pytest.mark.parametrize(
     ("sync", "asynchronous"),
-    [(Feather, AsyncFeather), (Threads, AsyncThreads), (Thread, AsyncThread), (Conversation, AsyncConversation)],
+    [
+        (Feather, AsyncFeather),
+        (Threads, AsyncThreads),
+        (Thread, AsyncThread),
+        (Conversation, AsyncConversation),
+        (Replies, AsyncReplies),
+    ],
 )
 def test_sync_and_async_classes_have_the_same_signatures(sync: type, asynchronous: type) -> None:
     """The sync and the async class have the same methods, arguments and defaults."""
 
     def surface(kind: type) -> dict[str, str]:
         found = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
-        found["__init__"] = vars(kind)["__init__"]
-        told = {}
+        told = {"the class": signature(kind)}
         for name, value in found.items():
             function: Any = value.fget if isinstance(value, property) else value
-            told[name.replace("aclose", "close")] = re.sub(
-                r"Async(?=[A-Z])|(task|thread)_(?=runner)|(Task|Thread)(?=Runner)", "", str(inspect.signature(function))
-            )
+            told[name.replace("aclose", "close")] = signature(function)
         return told
+
+    def signature(function: Any) -> str:
+        return re.sub(r"Async(?=[A-Z])", "", str(inspect.signature(function)))
 
     assert surface(sync) == surface(asynchronous)
 
@@ -273,7 +285,7 @@ def test_the_public_pytest_fixtures(pytester: pytest.Pytester) -> None:
                     return await (await feather.threads.create("{AGENT_ID}")).ask("hello")
             assert asyncio.run(program()).text
     """)
-    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error")
     ran.assert_outcomes(passed=2)
 
 

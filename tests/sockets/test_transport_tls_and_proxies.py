@@ -104,7 +104,7 @@ def test_a_proxy_that_refuses(kind: Kind, peers: list[Peer], monkeypatch: pytest
     """
     peers.append(Peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))
     for url, what in (
-        (f"http://127.0.0.1:{peers[0].port}", "the proxy refused: .*Proxy Authentication Required"),
+        (f"http://127.0.0.1:{peers[0].port}", "the proxy refused the connection: .*Proxy Authentication Required"),
         (dead_url, "could not connect"),
     ):
         monkeypatch.setenv("HTTPS_PROXY", url)

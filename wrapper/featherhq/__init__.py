@@ -1,9 +1,11 @@
 """A Python client for Feather web chat.
 
+For example::
+
     from featherhq import Feather
 
-    with Feather() as feather:                       # FEATHER_API_KEY
-        thread = feather.threads.create(agent_id)
+    with Feather() as feather:  # the key comes from FEATHER_API_KEY
+        thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")  # the id of your agent
         print(thread.ask("Where is my order?").text)
 
 This client is independent. The vendor has not made it and does not endorse it.
@@ -38,14 +40,16 @@ from featherhq.models import Message, SentMessage, Turn
 
 if TYPE_CHECKING:
     from featherhq._async.client import AsyncFeather
-    from featherhq._async.conversation import AsyncConversation
-    from featherhq._async.threads import AsyncThread, AsyncThreads
+    from featherhq._async.conversation import AsyncConversation, AsyncReplies
+    from featherhq._async.thread import AsyncThread
+    from featherhq._async.threads import AsyncThreads
     from featherhq._limits import RateLimit, SharedRateLimit
     from featherhq._redis.ledger import RedisLedger
     from featherhq._sqlite import SQLiteLedger
     from featherhq._sync.client import Feather
-    from featherhq._sync.conversation import Conversation
-    from featherhq._sync.threads import Thread, Threads
+    from featherhq._sync.conversation import Conversation, Replies
+    from featherhq._sync.thread import Thread
+    from featherhq._sync.threads import Threads
     from featherhq.ledgers import Ledger
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "APITimeoutError",
     "AsyncConversation",
     "AsyncFeather",
+    "AsyncReplies",
     "AsyncThread",
     "AsyncThreads",
     "AuthenticationError",
@@ -73,6 +78,7 @@ __all__ = [
     "RateLimit",
     "RateLimitError",
     "RedisLedger",
+    "Replies",
     "ReplyTimeoutError",
     "ResponseDecodeError",
     "SQLiteLedger",
@@ -97,9 +103,10 @@ _MODULES: Final = (
         for prefix, folder in (("", "_sync"), ("Async", "_async"))
         for name, module in (
             ("Feather", "client"),
-            ("Thread", "threads"),
+            ("Thread", "thread"),
             ("Threads", "threads"),
             ("Conversation", "conversation"),
+            ("Replies", "conversation"),
         )
     }
     | {

@@ -28,9 +28,15 @@ class RateLimit:
     """A rate limit of one client, with a burst of your choice.
 
     A plain number, as in `Feather(rate_limit=10)`, is a sliding window: in any second, at most ten requests. This is
-    safe for each way in which a server may count. With a `burst`, so many requests may be sent at once, and then `rate`
-    per second, evenly spaced (a token bucket of that size). Use it if you know how the server counts. A burst below the
-    server's own leaves room for requests that arrive late.
+    safe for each way in which a server may count. With a `burst`, that many requests may be sent at once, and then
+    `rate` per second, evenly spaced (a token bucket of that size). Use it if you know how the server counts. A burst
+    below the server's own leaves room for requests that arrive late.
+
+    For example::
+
+        from featherhq import Feather, RateLimit
+
+        feather = Feather(rate_limit=RateLimit(10, burst=5))
 
     Attributes:
         rate: Requests per second, above 0.
@@ -49,16 +55,23 @@ class SharedRateLimit:
     """A rate limit that many clients and processes share, through Redis.
 
     All processes that give the same Redis and the same `name` together send at most `rate` requests per second. They
-    come in turn. Give all of them the same `rate` and `burst`. If Redis does not answer, each process goes on with an
+    take turns. Give all of them the same `rate` and `burst`. If Redis does not answer, each process goes on with an
     equal share of the rate. No call fails or hangs because of that. One object may be given to many clients of both
     kinds, and may be used in forked children.
+
+    For example, the same in each process::
+
+        from featherhq import Feather, SharedRateLimit
+
+        limit = SharedRateLimit("redis://localhost:6379/0", rate=10, name="acme")
+        feather = Feather(rate_limit=limit)
 
     Args:
         url_or_client: A URL (`redis://`, `rediss://` or `unix://`), or a `redis.Redis` of yours, which is not closed.
         rate: Requests per second, above 0.
-        name: The name of the limit, for example of the API key's owner. Not the key itself.
-        burst: How many requests may be sent at once. Default: half a second's worth, at least 1. What is left to the
-            server's own burst is room for requests that arrive late.
+        name: The name of the limit, for example of the API key's owner. Do not pass the key itself.
+        burst: How many requests may be sent at once. Default: as many as half a second allows, at least 1. A burst
+            below the server's own leaves room for requests that arrive late.
 
     Attributes:
         rate: See above.

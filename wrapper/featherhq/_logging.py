@@ -40,7 +40,8 @@ _LINES: Final[dict[type[Any], tuple[int, Callable[[Any], str]]]] = {
     events.SearchFailed: (
         logging.WARNING,
         lambda it: (
-            f"{it.problem}; " + ("it stays unknown whether the message has arrived" if it.lasting else "checking again")
+            f"{it.problem}; "
+            + ("it is still unknown whether the message has arrived" if it.lasting else "checking again")
         ),
     ),
     events.LedgerFailed: (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NoReturn
+from inspect import Signature
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from featherhq.errors import UncopiableError
+from featherhq.errors import NotMadeByUsersError, UncopiableError
 
 
 class Resource:
@@ -17,6 +18,28 @@ class Resource:
             f"{kind} objects cannot be copied or pickled, because they hold connections and the API key",
             hint="Make a client in each process that needs one, and pass on the ids of threads: feather.thread(id).",
         )
+
+
+class Returned(Resource):
+    """A resource that calls of this library return. Its class takes no arguments of users, and cannot be called."""
+
+    # How to get one.
+    _from = ""
+
+    # Type checkers, `help()` and `inspect` see a class without arguments. At run time, an argument, such as the id of a
+    # thread, must not hide the error below.
+    if not TYPE_CHECKING:  # pragma: no branch - it is true at run time
+        __signature__ = Signature()
+
+        def __new__(cls, *_: object, **__: object) -> NoReturn:
+            """Not for users: calls of this library make these objects."""
+            raise NotMadeByUsersError(
+                f"{cls.__name__}() cannot be called: other calls return {cls.__name__} objects", hint=cls._from
+            )
+
+    @classmethod
+    def _made(cls) -> Self:
+        return object.__new__(cls)
 
 
 class AsyncResource(Resource, ABC):

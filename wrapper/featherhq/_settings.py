@@ -38,7 +38,7 @@ DEFAULT_RATE_LIMIT: Final = _limits.DEFAULT_RATE
 DEFAULT_PAGE_SIZE: Final = 100
 DEFAULT_QUIET: Final = 2.0
 """Seconds without a message after which an agent's turn is over."""
-# Nobody guesses or repeats a token of so many random bytes.
+# Nobody guesses or repeats a token of this many random bytes.
 _TOKEN_BYTES: Final = 16
 
 KeySource = str | Callable[[], str]
@@ -79,7 +79,7 @@ class Settings:
         user_agent: The `User-Agent` header.
         ledger: What is known about the messages that were sent.
         experience: What is known about the server.
-        owed: Which threads wait for an answer.
+        owed: Which threads wait for a reply.
         clock: Gives the time in seconds of the monotonic clock.
         wall_clock: Gives the time in seconds since 1970.
         random: Gives a number from 0 to 1.

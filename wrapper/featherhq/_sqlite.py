@@ -22,7 +22,7 @@ else:
     # For whoever asks what the annotations mean.
     sqlite3 = Lazy("sqlite3")
 
-# Seconds. So long one process waits for another.
+# Seconds. One process waits this long for another.
 _PATIENCE: Final = 4.0
 _OPENING: Final = 6.0
 _PAUSE: Final = 0.02
@@ -41,6 +41,15 @@ class SQLiteLedger:
 
     Each step is on the disk when it returns. The file must be on a local disk: SQLite cannot lock files on a network.
     The ledger may be made before a fork. Times are by the clock of the machine.
+
+    For example::
+
+        from featherhq import Feather, SQLiteLedger
+
+        with Feather(ledger=SQLiteLedger("feather.db")) as feather:
+            thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")
+            sent = thread.send("Pay 100", key="order-17")
+            assert thread.send("Pay 100", key="order-17") == sent  # it was sent once
 
     Args:
         path: The file. It is made if there is none. SQLite keeps two more files beside it.

@@ -1,8 +1,8 @@
-"""The errors of this library. It raises no other errors of its own.
+"""The errors of this library. It raises no other errors of its own. They form a tree::
 
     FeatherError
     ├── ConfigurationError            the key or the URL is missing or invalid; raised before any request
-    ├── UsageError                    also a RuntimeError: a thing is closed, not open, read twice…
+    ├── UsageError                    also a RuntimeError: something is closed, not open, read twice…
     ├── InvalidArgumentError          also a ValueError: not a UUID, an empty message…; raised before any request
     ├── LedgerError                   the ledger of keys cannot be read or written
     ├── APIConnectionError            no usable response came
@@ -36,6 +36,18 @@ _LONGEST_QUOTE: Final = 200
 
 class FeatherError(Exception):
     """The base class of all errors of this library.
+
+    For example, with a `thread`::
+
+        from featherhq import FeatherError
+
+        try:
+            thread.send("Pay 100")
+        except FeatherError as error:
+            if error.delivered is False:
+                print("It was not sent, so it may be sent again:", error)
+            else:
+                print("Look into the thread before it is sent again:", error)
 
     Args:
         message: One line that says what failed.
@@ -97,13 +109,24 @@ class ConfigurationError(FeatherError):
 
 
 class UsageError(FeatherError, RuntimeError):
-    """A thing is used wrongly: it is closed, not open, read twice, of another event loop, or used without asyncio."""
+    """Something is used in a wrong way: it is closed, not open, read twice, without asyncio, in another event loop."""
 
     delivered = False
 
 
 class UncopiableError(UsageError, TypeError):
-    """A thing cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
+    """Something cannot be copied or pickled. Python's protocols for copies and pickles expect a `TypeError`."""
+
+
+class NotMadeByUsersError(UsageError, TypeError):
+    """A class was called whose objects are made by calls of this library. A wrong call is a `TypeError` in Python."""
+
+
+class NotFetchedError(UsageError, AttributeError):
+    """An attribute of a thread is unknown, because nothing was fetched about the thread.
+
+    It is an `AttributeError` too, so that `hasattr` and tools that look at all attributes of an object go on to work.
+    """
 
 
 class InvalidArgumentError(FeatherError, ValueError):
@@ -235,15 +258,16 @@ class ResponseDecodeError(FeatherError):
 
 
 class DeliveryUnknownError(FeatherError):
-    """A message may or may not have reached Feather. It was not sent again after that.
+    """A message may or may not have reached Feather. The client has not sent it again.
 
     `__cause__` is the error that made the outcome unknown.
 
     Attributes:
         thread_id: The id of its thread.
         text: The text of the message.
-        sent_at: The server's time when the first attempt left that may have delivered it, in UTC: a lower bound, for
-            `thread.find_sent`. `None` if the server has told no time.
+        sent_at: When the first attempt left that may have delivered it, by the server's clock, in UTC. So the message
+            is not older than that: pass it to `thread.find_sent(text, since=error.sent_at)`. `None` if the server has
+            told no time.
     """
 
     def __init__(

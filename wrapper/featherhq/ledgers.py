@@ -39,8 +39,8 @@ class Entry:
         text_hash: The hash that was given with the key.
         attempt: The token of the last attempt.
         age: Seconds since the first attempt.
-        lease: Seconds until the last attempt can certainly put no message into the thread any more. 0 or less: it is
-            over.
+        lease: Seconds until it is certain that the last attempt puts no message into the thread any more. 0 or less: it
+            is certain now.
         receipt: The receipt that was recorded, or `None`.
     """
 
@@ -59,8 +59,8 @@ class Claims:
     Attributes:
         ids: The ids of the messages that belong to other keys, each with the seconds since it was recorded.
         open: The hashes of the other keys that have no receipt.
-        busy: Seconds until the last attempt of the other keys with an equal text and no receipt can certainly put no
-            message into the thread any more. 0: there is none.
+        busy: The longest `lease` of the other keys that have an equal text and no receipt, in seconds. 0: there is
+            none.
     """
 
     ids: Mapping[str, float] = field(factory=dict)
@@ -87,7 +87,7 @@ class Ledger(Protocol):
             intent: The message.
             attempt: A new token for the attempt.
             after: The token of the last attempt that the caller knows.
-            seconds: If the attempt is noted, its lease ends so many seconds from now.
+            seconds: If the attempt is noted, its lease ends this many seconds from now.
 
         Returns:
             The entry as it is now. The attempt may leave if it is noted there.
@@ -106,7 +106,7 @@ class Ledger(Protocol):
 
         Args:
             intent: The message.
-            attempt: The token of the attempt that the server has answered. `None` if the message was found in the list.
+            attempt: The token of the attempt whose response has come. `None` if the message was found in the list.
             message_id: The id of the message on the server.
             receipt: The receipt, as a string to be kept.
 

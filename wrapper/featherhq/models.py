@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
+
+Direction: TypeAlias = Literal["INBOUND", "OUTBOUND"]
+"""Who wrote a message: `"INBOUND"` the user, `"OUTBOUND"` the agent."""
+
+Status: TypeAlias = Literal[
+    "QUEUED", "SENDING", "SENT", "DELIVERED", "FAILED", "UNDELIVERED", "READ", "RECEIVED", "DISCARDED"
+]
+"""What the contract lists as the status of a message's delivery, for `messages(status=…)`."""
 
 INBOUND: Final = "INBOUND"
 """The direction of a message that the user wrote, as in the contract."""
@@ -29,7 +37,8 @@ class Message:
     Attributes:
         id: Its id on the server. It may be something other than a UUID.
         text: Its text (`messageBody` in the contract).
-        direction: `"INBOUND"` from the user, or `"OUTBOUND"` from the agent. `None` if Feather did not send it.
+        direction: `"INBOUND"` from the user, or `"OUTBOUND"` from the agent. `None` if Feather has sent neither of
+            the two. What it has sent is in `raw["direction"]`.
         created_at: When Feather made it, with a time zone. `None` if Feather did not send a valid time.
         status: The status of its delivery, as Feather sent it. It may have values that the contract does not list.
         raw: The whole JSON object that the server sent.
@@ -37,7 +46,7 @@ class Message:
 
     id: str
     text: str
-    direction: str | None = None
+    direction: Direction | None = None
     created_at: datetime | None = None
     status: str | None = None
     raw: Mapping[str, Any] = field(factory=dict, repr=False)
@@ -54,8 +63,8 @@ class SentMessage:
         window_expires_in: `windowExpiresIn` as Feather sent it. The vendor's page does not name its unit.
         reconciled: `True` if the response was lost, and the message was found in the thread's history.
         request_id: The id of the request for the vendor's support, or `None` if the response had none or was lost.
-        sent_at: The server's time when the first attempt left that may have delivered it, in UTC. It is a lower bound.
-            `None` if the server has told no time.
+        sent_at: When the first attempt left that may have delivered it, by the server's clock, in UTC. So the message
+            is not older than that. `None` if the server has told no time.
     """
 
     message_id: str
@@ -123,7 +132,7 @@ def read_message(data: object) -> Message | None:
     return Message(
         id=message_id,
         text=text,
-        direction=_read_text(data.get("direction")),
+        direction=_read_direction(data.get("direction")),
         created_at=read_time(data.get("createdAt")),
         status=_read_text(data.get("status")),
         raw=data,
@@ -134,6 +143,10 @@ def is_of(message: Message, thread_id: str) -> bool:
     """Whether a message belongs to a thread. A message without a thread id (`threadId`) belongs to any thread."""
     theirs = message.raw.get("threadId")
     return not isinstance(theirs, str) or theirs.lower() == thread_id.lower()
+
+
+def _read_direction(value: object) -> Direction | None:
+    return INBOUND if value == INBOUND else OUTBOUND if value == OUTBOUND else None
 
 
 def _read_text(value: object) -> str | None:

@@ -58,18 +58,20 @@ def _rate_limit(text: str) -> float:
     show_default=True,
     help="How requests are counted: a token bucket, a sliding window or fixed windows.",
 )
+@click.option(
+    "--keep", metavar="FILE", help="A file in which threads and messages are kept, for the next time. Default: none."
+)
 @json_option
 @click.pass_context
-def sandbox(context: click.Context, port: int, api_key: str, rate_limit: float, counting: Counting) -> None:
+def sandbox(
+    context: click.Context, port: int, api_key: str, rate_limit: float, counting: Counting, keep: str | None
+) -> None:
     """Run a local server that behaves like Feather's API, for tests. Ctrl-c ends it, with exit status 0."""
     from featherhq.sandbox import Sandbox
 
     out = output(context)
     try:
-        made = Sandbox(api_key=api_key, port=port, rate_limit=rate_limit or None, counting=counting)
-    except ValueError as error:
-        raise UsageError(str(error), hint="Nothing was started.") from None
-    try:
+        made = Sandbox(api_key=api_key, port=port, rate_limit=rate_limit or None, counting=counting, keep=keep)
         with made as running:
             out.result(
                 f"The sandbox listens on {running.url}. Press Ctrl-C to stop it. To connect a client to it:\n\n"
@@ -78,6 +80,8 @@ def sandbox(context: click.Context, port: int, api_key: str, rate_limit: float, 
                 {"url": running.url, "api_key": running.api_key},
             )
             threading.Event().wait()
+    except ValueError as error:
+        raise UsageError(str(error), hint="Nothing was started.") from None
     except KeyboardInterrupt:
         if not out.as_json:
             click.echo()

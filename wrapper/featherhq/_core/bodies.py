@@ -23,7 +23,7 @@ LARGEST_BODY: Final = 16 * 1024 * 1024
 """The most bytes of a body after unpacking."""
 
 SHOWN: Final = 256 * 1024
-"""An error shows only so many bytes of a body, and removes keys from them."""
+"""An error shows only this many bytes of a body, and removes keys from them."""
 
 # The most bytes of one unpacked piece. The work on one piece must be short, because other tasks wait meanwhile.
 _PIECE: Final = 4 * 1024

@@ -39,7 +39,7 @@ READ_AHEAD: Final = 256 * 1024
 
 # Bytes that a chunk needs beside its data.
 _CHUNK_OVERHEAD: Final = 256
-# Seconds. The timeouts of the sockets end a request in good order. It is cancelled only so much later.
+# Seconds. The timeouts of the sockets end a request in good order. It is cancelled only this much later.
 _GRACE: Final = 0.05
 
 

@@ -212,7 +212,7 @@ class StreamGivenUp(NamedTuple):
 
     Attributes:
         reason: Why, in a few words.
-        seconds: After so many seconds it asks for a stream again.
+        seconds: After this many seconds it asks for a stream again.
     """
 
     reason: str

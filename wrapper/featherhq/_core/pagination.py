@@ -27,14 +27,14 @@ UNKNOWN: Final = 0
 _AGREEMENT: Final = 0.9
 # Seconds. The servers that set the times may have different clocks. So a smaller difference does not show an order.
 _CLOCKS_APART: Final = 3.0
-# If so many pairs show an order, it is assumed for all lists of this server.
+# If this many pairs show an order, it is assumed for all lists of this server.
 _MANY: Final = 8
-# So many messages show their order also if their times differ by less than clocks may differ.
+# This many messages show their order also if their times differ by less than clocks may differ.
 _ENOUGH: Final = 16
-# Seconds. Rows may be a little out of order, also across two pages. A message that is so much older than the newest one
-# so far has its final place: no later page brings an older message.
+# Seconds. Rows may be a little out of order, also across two pages. A message that is this much older than the newest
+# one so far has its final place: no later page brings an older message.
 _SETTLED: Final = 10.0
-# So many pages in a row may bring nothing new. A server may filter a long list, and find few messages in it.
+# This many pages in a row may bring nothing new. A server may filter a long list, and find few messages in it.
 _MOST_FRUITLESS: Final = 100
 
 

@@ -22,7 +22,7 @@ from featherhq._core.slots import Priority, Slot, Urgency
 
 # Seconds: slightly more than a server's second, because clocks differ.
 WINDOW: Final = 1.002
-# If a window has no more than so many slots, none of them is kept free.
+# If a window has no more than this many slots, none of them is kept free.
 _FEW: Final = 3
 # The weight of each new response in the average time of a round trip.
 _LEARNED: Final = 1 / 8

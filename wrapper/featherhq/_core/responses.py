@@ -128,8 +128,8 @@ class Response:
             f"{self.method} {self.url}: {self.status_code}, but with {found}",
             status_code=self.status_code,
             body=self.body,
-            hint="`body` holds what came. The status says success: do not repeat the request without a check. If the "
-            "body comes from Feather and not from a proxy, the contract has changed: look for a newer featherhq.",
+            hint="`body` holds the body. The status is a success, so check before you repeat the request. If the body "
+            "comes from Feather and not from a proxy, the contract may have changed: look for a newer featherhq.",
             method=self.method,
             url=self.url,
             attempts=self.attempts,

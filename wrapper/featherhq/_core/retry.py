@@ -29,7 +29,7 @@ class RetryPolicy(NamedTuple):
     """The numbers of the rules. All times are in seconds."""
 
     longest_attempt: float = 20.0
-    """One attempt may take so long. So a long deadline leaves time for others."""
+    """One attempt may take this long. So a long deadline leaves time for others."""
 
     first_delay: float = 0.5
     """The wait before the first retry. It is doubled each time."""
@@ -74,7 +74,7 @@ class RetryPolicy(NamedTuple):
     """The wait after those."""
 
     last_search: float = 0.25
-    """The last scan begins so long before the deadline."""
+    """The last scan begins this long before the deadline."""
 
     search_share: float = 1 / 2
     """One scan may take this part of the time that is left. So a list that hangs leaves time for another scan."""
@@ -83,18 +83,18 @@ class RetryPolicy(NamedTuple):
     """With a key: if the server may still be at work on a message, another call may send it only after this time."""
 
     ledger_patience: float = 5.0
-    """The ledger of keys may take so long for one answer."""
+    """The ledger of keys may take this long for one answer."""
 
     first_looks: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.35)
     """If another call sends the message of a key, the ledger is asked after these waits, before the list is read ..."""
 
     later_looks: float = 1.0
-    """... and after that at least so often."""
+    """... and after that at least this often."""
 
 
 POLICY: Final = RetryPolicy()
 
-# 0.5 s doubled so often is more than any limit here.
+# 0.5 s doubled this often is more than any limit here.
 _ENOUGH_DOUBLINGS: Final = 16
 
 
@@ -153,7 +153,7 @@ class Deadline(NamedTuple):
 
 
 class RetryAfter(NamedTuple):
-    """Repeat the request after so many seconds."""
+    """Repeat the request after this many seconds."""
 
     delay: float
 
@@ -191,7 +191,7 @@ class Stop(NamedTuple):
 
 
 def backoff(failures: int, random: Callable[[], float], longest: float = POLICY.longest_delay) -> float:
-    """Seconds to wait after so many failures: doubled each time up to the longest, and shortened by the jitter."""
+    """Seconds to wait after this many failures: doubled each time up to the longest, and shortened by the jitter."""
     return min(POLICY.first_delay * 2.0 ** min(failures, _ENOUGH_DOUBLINGS), longest) * (1 - POLICY.jitter * random())
 
 
@@ -244,7 +244,7 @@ class Retry:
         deadline: The end of the call.
         random: Gives a number from 0 to 1, for the jitter.
         reserving: Whether each attempt leaves time to find out its outcome.
-        seconds: If given, the deadline comes so long after the rate limit has let the first attempt through.
+        seconds: If given, the deadline comes this long after the rate limit has let the first attempt through.
         attempts: How many attempts were made.
         limited: How many of them were refused by the server's rate limit.
         may_have_left: Whether the server may have done the request: the outcome of an attempt is unknown.

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 from featherhq.errors import UncopiableError
 
 _MASK: Final = "***"
-# So many keys are remembered, so that earlier keys are removed too.
+# This many keys are remembered, so that earlier keys are removed too.
 _MOST: Final = 16
 
 

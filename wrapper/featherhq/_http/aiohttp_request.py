@@ -126,7 +126,9 @@ class Request(aiohttp.ClientRequest):
             # On a new connection, the server may have spoken first. On a used one, it may have closed it since.
             await yield_to_loop()
         if transport is None or transport.is_closing() or protocol is None or protocol.should_close:
-            raise aiohttp.ClientConnectionError("the connection ended, or the server spoke, before the request")
+            raise aiohttp.ClientConnectionError(
+                "the connection ended before the request was sent, or the server sent something first"
+            )
         if not isinstance(guard, AnswerGuard):
             guard = AnswerGuard(protocol, transport)
             transport.set_protocol(guard)

@@ -91,7 +91,7 @@ class AnswerGuard(asyncio.Protocol):
         content = None if self.answer is None else self.answer.content
         if content is not None and not content.is_eof() and content.exception() is None:
             # If a chunk is broken, aiohttp closes the connection, but a task that reads the body would wait on.
-            content.set_exception(aiohttp.ClientPayloadError("the connection ended before the answer did"))
+            content.set_exception(aiohttp.ClientPayloadError("the connection ended before the response was complete"))
 
     def data_received(self, data: bytes) -> None:
         """As `asyncio.Protocol.data_received`: check the bytes, and pass them on to aiohttp."""
@@ -136,11 +136,11 @@ class AnswerGuard(asyncio.Protocol):
         whole = b""
         while self._in_head:
             if not _VERSION.startswith(data[: len(_VERSION)]):
-                raise httpx.RemoteProtocolError("the answer does not begin with an HTTP version")
+                raise httpx.RemoteProtocolError("the response does not begin with an HTTP version")
             end = _HEAD_ENDS.search(data, searched)
             size = len(data) if end is None else end.end()
             if self._size + size > LARGEST_HEAD:
-                raise httpx.RemoteProtocolError("the head of an answer is too long")
+                raise httpx.RemoteProtocolError("the head of a response is too long")
             if end is None:
                 self._partial = data
                 return whole
@@ -156,7 +156,7 @@ class AnswerGuard(asyncio.Protocol):
         """
         status = head[9:12]
         if status == b"101":
-            raise httpx.RemoteProtocolError("a switch of protocols that nobody has asked for")
+            raise httpx.RemoteProtocolError("a switch of protocols that was not requested")
         if status.startswith(b"1"):
             # An interim response. Another head follows.
             return head

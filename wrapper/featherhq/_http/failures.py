@@ -39,7 +39,7 @@ _REASONS: Final = (
     (httpx.ConnectTimeout, "no connection in time"),
     (httpx.PoolTimeout, "no free connection in time"),
     (httpx.ConnectError, "could not connect"),
-    (httpx.ProxyError, "the proxy refused"),
+    (httpx.ProxyError, "the proxy refused the connection"),
     ((httpx.TimeoutException, TimeoutError), "no response in time"),
     (httpx.RemoteProtocolError, "the connection was lost, or the response is not valid HTTP"),
     (httpx.DecodingError, "the encoding of the response is broken"),

@@ -42,7 +42,7 @@ class Interrupt:
         self._flag.set()
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until `wake` or `set`.
+        """Wait this long, or until `wake` or `set`.
 
         Raises:
             InterruptedJobError: the job was ended.
@@ -52,7 +52,7 @@ class Interrupt:
         self.check()
 
     def sleep(self, seconds: float) -> None:
-        """Wait so long, or until `set`. `wake` does not end it.
+        """Wait this long, or until `set`. `wake` does not end it.
 
         Raises:
             InterruptedJobError: the job was ended.

@@ -58,7 +58,7 @@ _current: Final[ContextVar[Operation | None]] = ContextVar("featherhq_operation"
 
 @contextmanager
 def operation(seconds: float, interrupt: Interrupt, exchange: Exchange) -> Iterator[Operation]:
-    """Within the block, all that this thread does on sockets ends after so many seconds, or when it is interrupted."""
+    """Within the block, what this thread does on sockets ends after this many seconds, or when it is interrupted."""
     begun = Operation(seconds, interrupt, exchange)
     token = _current.set(begun)
     try:

@@ -75,7 +75,7 @@ class SocksClient(httpx.AsyncClient, LoopBound):
             response = await self._socks.handle_async_request(request)
         except Exception as error:
             if type(error).__module__.partition(".")[0] == "socksio":
-                # An invalid answer of the proxy. httpx does not translate this error.
+                # An invalid response of the proxy. httpx does not translate this error.
                 raise httpx.ProxyError(str(error)) from error
             raise
         response.headers = httpx.Headers(readable(response.headers.raw, request))

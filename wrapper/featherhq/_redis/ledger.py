@@ -85,6 +85,14 @@ class RedisLedger:
     It needs the extra `featherhq[redis]`. Redis must keep what it has acknowledged: switch on its append-only file, and
     do not let it evict keys. All times are by the clock of the Redis server.
 
+    For example::
+
+        from featherhq import Feather, RedisLedger
+
+        with Feather(ledger=RedisLedger("redis://localhost:6379/0")) as feather:
+            thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")
+            thread.send("Pay 100", key="order-17")
+
     Args:
         url_or_client: A URL (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` of your own, which is not closed.
             Your own client should have a `socket_timeout`.

@@ -21,7 +21,8 @@ from featherhq._settings import (
     Unchanged,
     hidden,
 )
-from featherhq._sync.threads import Thread, Threads
+from featherhq._sync.thread import Thread
+from featherhq._sync.threads import Threads
 from featherhq.ledgers import Ledger
 
 if TYPE_CHECKING:
@@ -35,21 +36,36 @@ else:
 class Feather(Resource):
     """A client for Feather web chat.
 
-    It may be shared between threads. A call ends within `timeout` and raises only
-    `FeatherError`s. It repeats a request only where that is safe: if the request did not reach Feather, if Feather
-    refused it before it did any work, and, for methods other than POST, if the outcome is unknown.
+    For example::
+
+        from featherhq import Feather
+
+        with Feather() as feather:  # the key comes from FEATHER_API_KEY
+            thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11")  # the id of your agent
+            reply = thread.ask("Where is my order?")  # send, then wait for the agent
+            print(reply.text)
+
+    `threads` makes, gets and lists threads. `thread` is for a thread whose id you know.
+
+    A client may be shared between threads. A call ends within `timeout`. It repeats a request only
+    if that is safe: if the request did not reach Feather, if Feather refused it before it did any work, and, for
+    methods other than POST, if the outcome is unknown. If a call fails, it raises a `FeatherError`.
 
     Args:
-        api_key: The key, or a callable that returns one and is called again after a 401. Default: `$FEATHER_API_KEY`.
-        base_url: An absolute URL. Default: `$FEATHER_BASE_URL`, then `https://prod.featherhq.com`.
+        api_key: The key, or a callable that returns one and is called again after a 401.
+            Default: the environment variable `FEATHER_API_KEY`.
+        base_url: An absolute URL, without `/api/v1`. Default: the environment variable `FEATHER_BASE_URL`. If it is not
+            set, `https://prod.featherhq.com`.
         timeout: Seconds that one call may take in all: every attempt, wait and retry.
-        max_retries: Attempts after the first.
-        rate_limit: Requests per second that this client may send; `None` for no limit. A `RateLimit` also says how many
+        max_retries: Attempts after the first. A request that got a 429 is repeated as long as the timeout allows, and
+            does not count, except with `max_retries=0`.
+        rate_limit: Requests per second that this client may send. `None`: no limit. A `RateLimit` also says how many
             may be sent at once. A `SharedRateLimit` is shared with other clients and processes.
         headers: Headers that are added to every request.
-        http_client: An `httpx.Client` of your own. It is used as it is and is not closed. A synchronous call
+        http_client: An `httpx.Client` of your own. It is used as it is, and is not closed. A synchronous call
             then keeps its deadline only as exactly as httpx's timeouts do, which start again with every byte.
         ledger: Remembers what was sent with a `key=`: a `SQLiteLedger`, a `RedisLedger` or a `Ledger` of your own.
+            Default: none, and then `key=` cannot be used.
 
     Raises:
         ConfigurationError: there is no key, or the key or the URL is invalid.
@@ -96,7 +112,7 @@ class Feather(Resource):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. The connections of your own `http_client` stay open."""
+        """Close the connections, and end open conversations. The connections of your own `http_client` stay open."""
         if self._owns_runner:
             self._runner.close()
 
@@ -108,9 +124,17 @@ class Feather(Resource):
         rate_limit: float | RateLimit | SharedRateLimit | Unchanged | None = UNCHANGED,
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Self:
-        """A view with other options on the same connections. To close the view closes nothing.
+        """A view of this client: other options on the same connections. If you close the view, they stay open.
 
-        The headers are added to those that are set. A `rate_limit` that is given here belongs to the view alone.
+        For example::
+
+            patient = feather.with_options(timeout=300)
+
+        Args:
+            timeout: As for the class. Default: unchanged, as for all of these.
+            max_retries: As for the class.
+            rate_limit: As for the class. A limit that is given here belongs to the view alone.
+            headers: Headers to add to those that are set.
 
         Raises:
             InvalidArgumentError: an option is invalid.
@@ -125,20 +149,38 @@ class Feather(Resource):
 
     @property
     def threads(self) -> Threads:
-        """The threads of the organization that owns the key."""
-        return Threads(self._settings, self._runner)
+        """Makes threads (`create`), gets one (`get`) and lists them (`list`).
+
+        For example::
+
+            thread = feather.threads.create("6f1c9a52-8d0e-4b7a-9c55-0f6f2c9e4b11", metadata={"customer": "Ada"})
+            same = feather.threads.get(thread.id)
+            for one in feather.threads.list(is_active=True):
+                print(one.id, one.metadata)
+        """
+        return Threads._made()._with(self._settings, self._runner)
 
     def thread(self, thread_id: str | UUID) -> Thread:
-        """A thread by its id. This makes no request.
+        """A thread by its id. This makes no request, so its `details` are `None`. `threads.get` fetches them.
+
+        Args:
+            thread_id: The thread's id, a UUID.
 
         Raises:
             InvalidArgumentError: the id is not a UUID.
         """
-        return Thread(self._settings, self._runner, _validation.identifier("thread_id", thread_id))
+        return Thread._made()._with(self._settings, self._runner, _validation.identifier("thread_id", thread_id))
 
     @property
     def api(self) -> featherhq_api.AuthenticatedClient:
-        """The generated client for any generated function, with the same key, retries, deadline and errors."""
+        """The client to pass to generated functions. They get the same key, retries, deadline and errors.
+
+        For example::
+
+            from featherhq_api.api.threads import get_thread
+
+            response = get_thread.sync(thread.id, client=feather.api)
+        """
         from featherhq._api import WiredClient
 
         return WiredClient(self._settings, run=self._runner.run, asynchronous=self._runner.is_asynchronous)

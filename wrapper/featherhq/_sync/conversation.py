@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 from featherhq._lazy import Lazy
-from featherhq._resource import Resource
+from featherhq._resource import Resource, Returned
 from featherhq._settings import DEFAULT_QUIET, Settings
 from featherhq.models import Message, SentMessage, Turn
 
@@ -21,30 +20,41 @@ else:
     conversation = Lazy("featherhq._threads.conversation")
 
 
-class Conversation(Resource):
-    """Receives the new messages of a thread and sends messages, over one live connection.
+class Conversation(Returned, Resource):
+    """Sends messages to a thread and receives the agent's messages, over one live connection.
 
-    While the block lasts, each new message of the agent is returned once and in order, whatever happens to the
-    connection. If the stream ends, breaks or falls silent, the conversation opens it again and reads what it has missed
-    from the thread's history. If there is no event stream, the conversation reads the history at intervals instead.
+    `thread.conversation()` returns one. It is open while its `with` block lasts. In this time, each new message
+    of the agent is returned once and in order, whatever happens to the connection. If the event stream ends, breaks or
+    falls silent, the conversation opens it again and reads what it has missed from the thread's history. If there is no
+    event stream, the conversation reads the history at intervals instead.
+
+    With a `thread`, for example::
+
+        with thread.conversation() as chat:
+            chat.send("Where is my order?")
+            for message in chat.replies(timeout=10):
+                print(message.text)
 
     One thread at a time may wait for messages. Any thread may call `send`.
     """
 
-    def __init__(
+    _from = "Call thread.conversation()."
+
+    def _with(
         self,
         settings: Settings,
         runner: thread_runner.ThreadRunner,
         thread_id: str,
         after: str | Message | SentMessage | None,
         timeout: float | None,
-    ) -> None:
+    ) -> Self:
         self._settings = settings
         self._runner = runner
         self._flow = conversation.ConversationFlow(settings, thread_id, after, timeout)
         self._mailbox = runner.mailbox(thread_id)
         # Ends the background jobs if the caller drops the conversation without leaving its block.
         weakref.finalize(self, self._mailbox.abandon).atexit = False
+        return self
 
     def __enter__(self) -> Self:
         try:
@@ -62,15 +72,25 @@ class Conversation(Resource):
         self._mailbox.close(self._flow.close())
 
     def send(self, text: str, *, key: str | None = None, timeout: float | None = None) -> SentMessage:
-        """As `Thread.send`."""
+        """Send a user's message, at most once. Returns when Feather has accepted it. It does not wait for a reply.
+
+        Args:
+            text: The message, with one character at least.
+            key: As in `Thread.send`.
+            timeout: Seconds in all. Default: the client's own.
+
+        Raises:
+            UsageError: the conversation is not open. Nothing was sent.
+            FeatherError: as in `Thread.send`.
+        """
         deadline = self._settings.deadline(timeout)
         return self._runner.run(self._flow.send(text, deadline, key), self._mailbox)
 
     def ask(self, text: str, *, key: str | None = None, timeout: float | None = None) -> Message:
-        """Send a user's message and wait for the agent's first message after it.
+        """Send a user's message, and wait for the agent's first message after it.
 
         Earlier messages stay for the iteration, and so do those that follow the reply: the last 256 of them. A reply
-        looks like a late answer to an earlier message. So a warning is logged if an earlier message is unanswered.
+        looks like a late reply to an earlier message. So a warning is logged if an earlier message is unanswered.
 
         Args:
             text: The message, with one character at least.
@@ -78,8 +98,9 @@ class Conversation(Resource):
             timeout: Seconds for both, in all. Default: the client's own.
 
         Raises:
+            UsageError: the conversation is not open, or somebody else waits for messages. Nothing was sent.
             ReplyTimeoutError: Feather accepted the message, and no reply came in time.
-            FeatherError: as in `send`.
+            FeatherError: as in `Thread.send`.
         """
         deadline = self._settings.deadline(timeout)
         return self._runner.run(self._flow.ask(text, deadline, key), self._mailbox)
@@ -87,52 +108,80 @@ class Conversation(Resource):
     def turn(
         self, text: str, *, quiet: float = DEFAULT_QUIET, key: str | None = None, timeout: float | None = None
     ) -> Turn:
-        """As `Thread.turn`. `in_doubt` says whether an earlier message of this conversation was unanswered."""
+        """Send a user's message, and wait for all that the agent says to it.
+
+        `in_doubt` of the turn says whether an earlier message of this conversation was unanswered.
+
+        Args:
+            text: The message, with one character at least.
+            quiet: The turn is over if no message has come for this many seconds.
+            key: As in `Thread.send`.
+            timeout: Seconds for all of it. If they are over after the first reply, the turn has what came until then.
+                Default: the client's own.
+
+        Raises:
+            UsageError: the conversation is not open, or somebody else waits for messages. Nothing was sent.
+            ReplyTimeoutError: Feather accepted the message, and no reply came in time.
+            FeatherError: as in `Thread.send`.
+        """
         deadline = self._settings.deadline(timeout)
         return self._runner.run(self._flow.turn(text, quiet, deadline, key), self._mailbox)
 
     @property
     def bookmark(self) -> str:
-        """Where another conversation, also in another process, can go on: `thread.conversation(after=bookmark)`.
+        """Where another conversation can go on, also in another process: `thread.conversation(after=bookmark)`.
 
-        Store it after each message that was handled, best in one transaction with what the message has changed. Then
-        each message is handled once, also if the process is killed. It is a short string that holds no text and no key.
+        It is a short string. It holds no text and no key. Store it after each message that was handled, best in one
+        transaction with what the message has changed. Then each message is handled once, also if the process is killed.
         """
         return self._flow.bookmark()
 
-    def replies(self, timeout: float | None = None) -> Iterator[Message]:
+    def replies(self, timeout: float | None = None) -> Replies:
         """The agent's messages as they come.
 
+        With an open conversation `chat`, for example::
+
+            for message in chat.replies(timeout=10):
+                print(message.text)
+
         Args:
-            timeout: The iteration ends, without an error, after so many seconds without a new message. `None`: it goes
-                on until the conversation is closed.
+            timeout: The iteration ends, without an error, after this many seconds without a new message. `None`: it
+                goes on until the conversation is closed.
 
         Raises:
             InvalidArgumentError: the timeout is not a number of seconds above 0.
+            UsageError: the conversation was not opened, or somebody else waits for messages. It is raised when the
+                iteration begins.
             FeatherError: no messages can be received (the key is refused, the thread is gone). Errors that may pass are
                 not raised: the conversation tries again.
         """
-        return _Replies(self._runner, self._mailbox, self._flow, self._flow.patience(timeout))
+        return Replies._made()._with(self._runner, self._mailbox, self._flow, self._flow.patience(timeout))
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Replies:
         return self.replies()
 
 
-class _Replies(Resource):
-    """Iterates over a conversation. An interrupted wait does not end the iteration."""
+class Replies(Returned, Resource):
+    """Iterates over the agent's messages in a conversation. `chat.replies()` returns one.
 
-    def __init__(
+    An exception that interrupts a wait does not end the iteration, as it would end a generator's: you may go on.
+    """
+
+    _from = "Call chat.replies(), or iterate over the conversation."
+
+    def _with(
         self,
         runner: thread_runner.ThreadRunner,
         mailbox: thread_mailbox.ThreadMailbox,
         flow: conversation.ConversationFlow,
         patience: float | None,
-    ) -> None:
+    ) -> Self:
         self._runner = runner
         self._mailbox = mailbox
         self._flow = flow
         self._patience = patience
         self._ended = False
+        return self
 
     def __iter__(self) -> Self:
         return self
@@ -143,3 +192,10 @@ class _Replies(Resource):
             self._ended = True
             raise StopIteration
         return message
+
+    def close(self) -> None:
+        """End this iteration, and not the conversation. Messages that were not taken stay for the next iteration.
+
+        If a thread waits in this iteration, its wait goes on.
+        """
+        self._ended = True

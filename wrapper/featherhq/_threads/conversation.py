@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 # `ask` waits for this part of its time for a stream. Then it sends the message without one.
 _STREAM_SHARE: Final = 1 / 3
-# Seconds, and a part of the time that is left: the list is read so long before an `ask` ends, to be sure.
+# Seconds, and a part of the time that is left: the list is read this long before an `ask` ends, to be sure.
 _LAST_SCAN: Final = 1.0
 _LAST_SCAN_PART: Final = 1 / 4
 
@@ -68,7 +68,9 @@ class ConversationFlow(OpenConversation):
             FeatherError: the server cannot be reached, or the key is refused, or the list cannot be read.
         """
         if self._opened:
-            raise UsageError("this conversation was open before", hint="Make a new one for each `with` block.")
+            raise UsageError(
+                "this conversation was open before", hint="Call thread.conversation() for each `with` block."
+            )
         if self._intake.closed is not None:
             raise self._not_open(self._intake.closed)
         self._opened, self._intake.retries = True, self._settings.max_retries
@@ -124,7 +126,7 @@ class ConversationFlow(OpenConversation):
             return turn.replies[0]
 
     def turn(self, text: object, quiet: object, deadline: Deadline, key: object = None) -> Flow[Turn]:
-        """Send a message, and take all that the agent says to it until it has been quiet for so many seconds.
+        """Send a message, and take all that the agent says to it until it has been quiet for this many seconds.
 
         Raises:
             InvalidArgumentError: an argument is invalid.
@@ -223,7 +225,7 @@ class ConversationFlow(OpenConversation):
             state.asked()
 
     def _turn(self, text: object, deadline: Deadline, quiet: float | None, key: object) -> Flow[Turn]:
-        """Send a message and take the replies: the first one, or all until the agent has been quiet for so long."""
+        """Send a message and take the replies: the first one, or all until the agent has been quiet for this long."""
         settings, state = self._settings, self._state
         _validation.text("text", text)
         check_key(settings, key)

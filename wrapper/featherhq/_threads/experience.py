@@ -23,25 +23,25 @@ _ENOUGH_LIVES: Final = 3
 _SHORTEST_LIFE: Final = 15.0
 # The next stream is opened when this part of the shortest life has passed.
 _RENEW_AT: Final = 0.95
-# After so many failures in a row, the next stream is opened only when the last one has ended.
+# After this many failures in a row, the next stream is opened only when the last one has ended.
 _RENEWALS_TRIED: Final = 3
 # Streams that end within this time of each other have a common cause, such as a deploy. They show no regular life.
 _CUT_TOGETHER: Final = 0.02
 # Streams of conversations in which nobody waits are opened again with this time between them.
 _SPREAD: Final = 0.005
-# A message waits so long for the head of its stream before it is sent. If heads are held back, it waits less.
+# A message waits this long for the head of its stream before it is sent. If heads are held back, it waits less.
 _PATIENCE: Final = 5.0
 _LEAST_PATIENCE: Final = 0.5
-# A list is assumed to lag by so much until a longer lag was seen, and never by more than the second number.
+# A list is assumed to lag by this much until a longer lag was seen, and never by more than the second number.
 LAG: Final = 2.0
 _LONGEST_LAG: Final = 30.0
-# If so many lists have shown a message that was made a moment before, lists are assumed not to lag.
+# If this many lists have shown a message that was made a moment before, lists are assumed not to lag.
 _ENOUGH_FRESH: Final = 5
-# A stream with heartbeats is dead after a silence of so many heartbeats, but not before the second number.
+# A stream with heartbeats is dead after a silence of this many heartbeats, but not before the second number.
 _HEARTBEATS_MISSED: Final = 3
 _SHORTEST_STALL: Final = 20.0
 _STALL_WITHOUT_HEARTBEATS: Final = 600.0
-# The times of messages may be behind the clock of the `Date` header by so much. A larger difference is not believed.
+# The times of messages may be behind the clock of the `Date` header by this much. A larger difference is not believed.
 _LONGEST_BEHIND: Final = 600.0
 
 
@@ -78,7 +78,7 @@ class Experience:
     _reopened_at: float = field(default=float("-inf"), init=False)
 
     def heartbeat_after(self, seconds: float) -> None:
-        """A heartbeat has come, so many seconds after the last bytes before it."""
+        """A heartbeat has come, this many seconds after the last bytes before it."""
         self.heartbeat = max(self.heartbeat or 0.0, seconds)
 
     @property
@@ -89,7 +89,7 @@ class Experience:
         return max(_HEARTBEATS_MISSED * self.heartbeat, _SHORTEST_STALL)
 
     def lived(self, seconds: float, now: float) -> None:
-        """The server has ended a stream that was open for so many seconds."""
+        """The server has ended a stream that was open for this many seconds."""
         if seconds >= YOUNG and now - self._ended_at > _CUT_TOGETHER:
             self._lives.append(seconds)
         self._ended_at = now
@@ -139,10 +139,10 @@ class Experience:
             self.lags = False
 
     def accepted(self, seconds: float) -> None:
-        """The server took so many seconds to accept a message."""
+        """The server took this many seconds to accept a message."""
         self.slowest_post = max(self.slowest_post, seconds)
 
     def stamped(self, behind: float) -> None:
-        """The time of a new message was so many seconds behind the clock of the `Date` header."""
+        """The time of a new message was this many seconds behind the clock of the `Date` header."""
         if self.behind < behind <= _LONGEST_BEHIND:
             self.behind = behind

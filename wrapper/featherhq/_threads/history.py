@@ -7,7 +7,7 @@ begins at an *anchor*, in the middle of the list. An anchor is a cursor: one tha
 the id of a known message. (In this API, a cursor is the id of the last message of the page before.)
 
 An anchor is a guess. The server may accept only cursors that it has handed out, and the message of the anchor may have
-been deleted. A server that does not know a cursor may answer with an error, with an empty page, or with the first page.
+been deleted. A server that does not know a cursor may send an error, an empty page, or the first page.
 So an anchor has *witnesses*: known messages that must come after it. If the page contains none of them, the guess was
 wrong, and the scan reads the list from its beginning.
 """
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from featherhq._threads.experience import Experience
     from featherhq.models import Message
 
-# Seconds. Rows may be a little out of order. After a message that is so much older than the floor, nothing is new.
+# Seconds. Rows may be a little out of order. After a message that is this much older than the floor, nothing is new.
 _FAR: Final = 10.0
-# After so many messages that are older than the floor at all, nothing is new either.
+# After this many messages that are older than the floor at all, nothing is new either.
 _ENOUGH_OLD: Final = 20
 # How often one scan may begin again.
 _MOST_RESTARTS: Final = 3

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from featherhq._threads.own import Own
     from featherhq.models import Message
 
-# So many messages wait at most.
+# This many messages wait at most.
 _MOST_UNREAD: Final = 256
-# Two messages with one id are told apart among so many ids.
+# Two messages with one id are told apart among this many ids.
 _MOST_TOLD_APART: Final = 256
 # Stands between the server's id and what tells a second message with that id from the first. No id contains it.
 _APART: Final = "\0"

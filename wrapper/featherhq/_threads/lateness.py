@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from featherhq._threads.history import HistoryScan
 
 # All times are in seconds.
-# What the list has not shown for so long is not late, but gone.
+# What the list has not shown for this long is not late, but gone.
 _GONE: Final = 30.0
 # A list is fresh if it shows what is not older than this.
 _A_MOMENT_AGO: Final = 0.5

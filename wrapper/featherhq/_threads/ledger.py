@@ -38,7 +38,7 @@ CLOCK_SLACK: Final = 2.0
 UNSURE_WITHIN: Final = 600.0
 """Seconds. If an equal text that belongs to no call is older than the floor by less than this, the result is unsure."""
 
-# Seconds. What became known so long before the oldest open call began is too old to match that call.
+# Seconds. What became known this long before the oldest open call began is too old to match that call.
 _REMEMBERED: Final = 30.0
 # Messages. A client cannot send so many within the slack. If an older one is forgotten, its time still shows that it is
 # too old. If the list shows no times, the result is unsure.

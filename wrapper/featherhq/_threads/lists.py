@@ -129,7 +129,7 @@ class MessageList:
             message
             for message in found
             if hashed(message.id) not in after.given
-            and wanted.direction in (None, message.direction)
+            and wanted.direction in (None, message.raw.get("direction"))
             and wanted.status in (None, message.status)
         ]
         return ready[::-1] if self._newest_first else ready

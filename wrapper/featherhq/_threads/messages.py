@@ -1,4 +1,4 @@
-"""What is known about the messages of a conversation: which are new, and which of them answer which of ours. Pure.
+"""What is known about the messages of a conversation: which are new, and which of them reply to which of ours. Pure.
 
 Messages are told apart by their ids. A message is *known* if it was returned, sent, or known before. Some known
 messages are *others*: they stood in the thread before the conversation and do not concern it. A message is new if it is
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from featherhq.models import Message
 
 # All in seconds, unless a comment says otherwise.
-# The clocks of the server may differ by so much, and its times may be cut to whole seconds.
+# The clocks of the server may differ by this much, and its times may be cut to whole seconds.
 _SLACK: Final = 3.0
-# The time of a reply may lie so much before the time of its question.
+# The time of a reply may lie this much before the time of its question.
 _EARLY_REPLY: Final = 2.0
 # If a message with an old time comes so soon after a stream opened, the server has sent it again.
 _GREETING: Final = 3.0
 # A message whose time is older than this is not new, whatever else is known.
 _OLD: Final = 600.0
-# Messages. If so many have one and the same time, it says nothing.
+# Messages. If this many have one and the same time, it says nothing.
 _MANY_OF_ONE_TIME: Final = 10
 # The times of live messages run behind the clock of the `Date` header by no more than this. More is a delay.
 _LONGEST_LIVE_BEHIND: Final = 10.0
-# After so long without an answer, a message no longer makes its conversation urgent.
+# After this long without a reply, a message no longer makes its conversation urgent.
 _LONGEST_OWED: Final = 60.0
-# Ids that are remembered; others that one list may add; messages of ours whose answers are awaited.
+# Ids that are remembered; others that one list may add; messages of ours that wait for a reply.
 _MOST_KNOWN: Final = 2000
 _MOST_OTHERS: Final = 50
 _MOST_AWAITED: Final = 100
-# After so many scans that found nothing after a message of ours, the next one checks whether that message still exists.
+# After this many scans that found nothing after a message of ours, the next one checks whether that still exists.
 _DOUBTED: Final = 3
-# Of the remembered ids, so many of the oldest serve as an anchor and its witnesses.
+# Of the remembered ids, this many of the oldest serve as an anchor and its witnesses.
 _OLDEST: Final = 6
 
 
@@ -110,11 +110,11 @@ class Messages:
     # Messages of ours.
 
     def unanswered(self, now: float) -> list[Own]:
-        """Messages of ours that wait for an answer, and have not waited too long."""
+        """Messages of ours that wait for a reply, and have not waited too long."""
         return [own for own in self._owns.values() if not own.answered and now < own.began + _LONGEST_OWED]
 
     def is_unanswered_since(self, moment: float) -> bool:
-        """Whether a message of ours that was sent before a time waits for its answer."""
+        """Whether a message of ours that was sent before a time waits for its reply."""
         return any(not own.answered and own.began < moment for own in self._owns.values())
 
     def accepted(self, accepted: Accepted, now: float, *, asking: bool) -> Own:

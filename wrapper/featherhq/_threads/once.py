@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-AGAIN: Final = "Call it again with the same key: the message is looked for first, and is not sent twice."
+AGAIN: Final = "Call it again with the same key: the client looks for the message first, and does not send it twice."
 
 
 class Once:

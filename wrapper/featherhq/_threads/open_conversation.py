@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from featherhq._settings import Settings
     from featherhq._threads.own import Own
 
-# Seconds. Notices are taken in for so long at a time, and for so much longer than the caller waits.
+# Seconds. Notices are taken in for this long at a time, and for this much longer than the caller waits.
 _CATCHING_UP: Final = 0.25
 _LAST_MOMENT: Final = 0.1
-# If so many scans have not found a message, it is not in the thread. The second comes after the longest lag of a list.
+# If this many scans have not found a message, the thread does not have it. The second comes after the longest lag.
 _MISSES: Final = 2
 
 HINTS: Final = {
@@ -122,8 +122,8 @@ class OpenConversation:
                     raise self._after.not_in(self._listing.thread_id)
                 if self._settings.clock() >= until:
                     raise APITimeoutError(
-                        f"thread {self._listing.thread_id}: what comes after `after` was not read within {seconds:g} s",
-                        hint="Nothing was handed out. Try again from the same place, or raise timeout=.",
+                        f"thread {self._listing.thread_id}: the list was not read from `after` on within {seconds:g} s",
+                        hint="No message was returned. Try again from the same place, or raise timeout=.",
                     ) from intake.failure
                 yield from self._wait(until)
         finally:
@@ -135,7 +135,7 @@ class OpenConversation:
         """Take in what is in the mailbox, but only for a moment: a stream may go on to fill it.
 
         Args:
-            until: When the caller must have an answer.
+            until: When the caller must have a result.
         """
         began = self._settings.clock()
         ends = began + min(_CATCHING_UP, max(0.0, until - began) + _LAST_MOMENT)
@@ -185,7 +185,7 @@ class OpenConversation:
         reading = self._reading
         if not reading.acquire(blocking=False):
             raise UsageError(
-                "this conversation is being read elsewhere",
+                "another thread or task is reading this conversation",
                 hint="Read it in one thread or task. Any thread or task may call send().",
             )
         try:

@@ -1,4 +1,4 @@
-"""Which threads wait for an answer to a message of this client, also between its conversations. Pure."""
+"""Which threads wait for a reply to a message of this client, also between its conversations. Pure."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class Owed:
             self._since.pop(thread_id, None)
 
     def is_unanswered(self, thread_id: str, now: float) -> bool:
-        """Whether a message of ours waits for its answer, and has not waited too long."""
+        """Whether a message of ours waits for its reply, and has not waited too long."""
         since = self._since.get(thread_id)
         return since is not None and now < since + _LONGEST

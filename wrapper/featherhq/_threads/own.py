@@ -1,4 +1,4 @@
-"""A message of ours, and what may be an answer to it. Pure."""
+"""A message of ours, and what may be a reply to it. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Own:
         made_at: The server's time then, in seconds since 1970. Once the list has shown the message: its own time.
         listed: Whether the list has shown it.
         answered: Whether a message of the agent has come that was made after it.
-        expects_more: Whether somebody waits for all that the agent says to it. Then the first does not answer it.
+        expects_more: Whether somebody waits for all that the agent says to it. Then the first reply does not settle it.
     """
 
     id: str
@@ -31,11 +31,11 @@ class Own:
     expects_more: bool = False
 
     def may_precede(self, message: Message, early: float) -> bool:
-        """Whether a message may be an answer to this one, by its time.
+        """Whether a message may be a reply to this one, by its time.
 
         Args:
             message: The message.
-            early: Seconds that the time of an answer may lie before this one.
+            early: Seconds that the time of a reply may lie before this one.
         """
         made = made_at(message)
         return made is None or self.made_at is None or made >= self.made_at - early

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from featherhq.models import Message
 
 # All times are in seconds.
-# What has been known for so long has its final place in the list, and nothing more will appear before it.
+# What has been known for this long has its final place in the list, and nothing more will appear before it.
 SETTLING: Final = 10.0
-# What the list does not show, though it has been known for so long, is gone.
+# What the list does not show, though it has been known for this long, is gone.
 _GONE: Final = 30.0
 # Rows. A few rows of the list may change places, so they are remembered although they stand before the anchor.
 _MARGIN: Final = 3
-# Messages. If so many were handed out beyond the anchor, a scan is due to move it: a bookmark must stay short.
+# Messages. If this many were handed out beyond the anchor, a scan is due to move it: a bookmark must stay short.
 _MANY_BEYOND: Final = 32
-# So many are remembered: if the list cannot be read for long, and if nobody has asked for a bookmark yet.
+# This many are remembered: if the list cannot be read for long, and if nobody has asked for a bookmark yet.
 _MOST_BEYOND: Final = 2000
 _MOST_UNASKED: Final = 256
 
@@ -124,7 +124,7 @@ class Progress:
 
     @property
     def _patience(self) -> float:
-        """After so many seconds, the place of a message in the list is final."""
+        """After this many seconds, the place of a message in the list is final."""
         return max(SETTLING, self._experience.longest_lag + self._experience.behind)
 
     def _move_to(self, rows: Sequence[Message], place: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featherhq._threads.experience import Experience
     from featherhq.models import Message
 
-# Ranks of what was handed out before lie so much below the times of the monotonic clock.
+# Ranks of what was handed out before lie this much below the times of the monotonic clock.
 _BELOW_ALL: Final = 1e9
 
 

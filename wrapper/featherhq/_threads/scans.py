@@ -29,17 +29,17 @@ _GROWTH: Final = 3.0
 _MOST_GROWTHS: Final = 10
 # If the list shows a message, an open stream has to bring it within this time.
 _LEFT_OUT: Final = 3.0
-# After so many failures of the list, messages of the stream no longer wait for it.
+# After this many failures of the list, messages of the stream no longer wait for it.
 _FAILURES_WAITED_FOR: Final = 3
 # A scan whose next page failed goes on within this time, and begins again after it.
 _RESUMED_FOR: Final = 20.0
-# If a scan begins at a message of ours, and that is so much later than the last complete scan, it leaves a part out.
+# If a scan begins at a message of ours, and that is this much later than the last complete scan, it leaves a part out.
 _PART: Final = 5.0
-# After a stream has opened and nobody waits, the list is read so much later.
+# After a stream has opened and nobody waits, the list is read this much later.
 _A_MOMENT: Final = 0.1
-# If the caller stores bookmarks and the list must show how far it has come, there is so much time between two scans.
+# If the caller stores bookmarks and the list must show how far it has come, there is this much time between two scans.
 _BOOKMARKS_EVERY: Final = 15.0
-# After messages and then so much silence, one scan checks whether the stream has left anything out; at most so often.
+# After messages and then this much silence, a scan checks whether the stream has left anything out; at most this often.
 _QUIET: Final = 30.0
 _VERIFIED_EVERY: Final = 300.0
 

@@ -258,7 +258,7 @@ class _Send:
             kept = yield from self._once.record(receipt, answered=True)
             if kept is None:
                 # This process was stopped for so long that another key has taken the message for its own.
-                problem = response.not_as_promised("a message that another key has been given meanwhile")
+                problem = response.not_as_promised("a message that belongs to another key by now")
                 return Stop(problem, Outcome.UNKNOWN, ServerWork.DONE, response.began)
             receipt = kept
         return self._sent(receipt, began, response)

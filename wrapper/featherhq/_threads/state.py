@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Seconds that messages of a stream wait for what the list may show before them.
 _LONGEST_HOLD: Final = 2.0
-# Seconds. The clocks are read so often, because only they show that the machine was asleep.
+# Seconds. The clocks are read this often, because only they show that the machine was asleep.
 _CLOCKS_READ: Final = 30.0
 
 Command = Connect | Drop | AskPage

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 # All times are in seconds.
 # How often a stream may leave out what the list shows, before no stream is used for a while.
 _STRIKES: Final = 2
-# If streams have worked before, so many refusals in a row are not believed: the server may just be deployed again.
+# If streams have worked before, this many refusals in a row are not believed: the server may just be deployed again.
 _REFUSALS_DOUBTED: Final = 3
-# A refused stream is not requested again for so long. The time is doubled with each refusal, up to the longest.
+# A refused stream is not requested again for this long. The time is doubled with each refusal, up to the longest.
 _REFUSED_FOR: Final = 60.0
 _LONGEST_REFUSED: Final = 600.0
 # More doublings make no difference.
@@ -38,11 +38,11 @@ _RENEWED_APART: Final = 0.2
 _RENEW_AGAIN: Final = 10.0
 # Bytes that a stream may bring without a new message. The heartbeats of a year are fewer.
 _MOST_FRUITLESS: Final = 8 * 1024 * 1024
-# The last stream is still read for so long after the next one is open.
+# The last stream is still read for this long after the next one is open.
 _OVERLAP: Final = 1.0
-# If the wall clock has run so much further than the monotonic clock, the machine was asleep.
+# If the wall clock has run this much further than the monotonic clock, the machine was asleep.
 _ASLEEP: Final = 5.0
-# If nobody has listened for so long, the silence of a stream counts from now.
+# If nobody has listened for this long, the silence of a stream counts from now.
 _AWAY: Final = 1.0
 
 
@@ -280,14 +280,14 @@ class Streams:
             return
         self._strikes += 1
         if self._strikes < _STRIKES:
-            self._lose("it left out what the list shows", now)
+            self._lose("it left out a message that the list shows", now)
             return
         if self._next_reader is not None:
             self._dropped.append(self._next_reader.job)
         self._close_reader()
         self._next_reader, self._strikes = None, 0
         self._regions.miss(Trigger.INCOMPLETE, now)
-        self._give_up(1, "it left out what the list shows, again", now)
+        self._give_up(1, "it left out a message that the list shows, again", now)
 
     def _notice_sleep(self, now: float, wall_time: float) -> None:
         """If the machine was asleep, nothing was received meanwhile, and its connections are gone."""

@@ -17,23 +17,12 @@ in which order messages are listed. There the sandbox guesses. It was never comp
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Final, Self
-from uuid import UUID, uuid4
-
 try:
-    from featherhq.sandbox._app import App
-    from featherhq.sandbox._contract import operation_id
     from featherhq.sandbox._requests import RecordedRequest
-    from featherhq.sandbox._server import Server
-    from featherhq.sandbox._stream import StreamSettings
+    from featherhq.sandbox._sandbox import Sandbox
 except ImportError as error:
     raise ImportError(f"the sandbox needs {error.name}: pip install 'featherhq[sandbox]'", name=error.name) from error
 
-from featherhq._settings import DEFAULT_RATE_LIMIT
-from featherhq.models import Message
-from featherhq.sandbox import _checks
 from featherhq.sandbox._agent import default_agent
 from featherhq.sandbox._faults import (
     Body,
@@ -55,12 +44,6 @@ from featherhq.sandbox._faults import (
     Stall,
     Status,
 )
-from featherhq.sandbox._limit import Counting, counter
-from featherhq.sandbox._state import LARGEST_LIMIT, State
-
-_LARGEST_PORT: Final = 65535
-# The largest number of threads that an error lists.
-_LISTED: Final = 5
 
 __all__ = [
     "Body",
@@ -85,192 +68,3 @@ __all__ = [
     "Status",
     "default_agent",
 ]
-
-
-class Sandbox:
-    """A server on a loopback port, which runs inside a `with` block.
-
-    Args:
-        agent: The function that replies to messages. It is called with a message's text and the thread's earlier
-            messages, oldest first, and returns one reply or a list of replies. It may block. If it raises an error
-            or returns anything else, there is no reply, and the logger `featherhq.sandbox` logs the error.
-        api_key: The API key that a request must have.
-        rate_limit: Requests per second, of all clients together; `None` for no limit. The default is the limit of the
-            vendor's standard plan.
-        counting: How requests are counted; the vendor does not say how. `"bucket"` is a token bucket that holds the
-            tokens of one second. `"sliding"` is a sliding window of one second. `"fixed"` is a fixed window, which
-            begins at each whole second. Both windows round the rate limit down. Below one request per second, a window
-            is as long as one request needs.
-        port: The port; 0 for any free port.
-        newest_first: Whether the newest message is listed first. The vendor's API reference does not say.
-        largest_page: The largest number of messages in a page, even if the request asks for more.
-        heartbeat: Seconds without an event on a stream, after which a comment is sent.
-        stream_life: Seconds after which a stream's connection is closed, as a load balancer may do; `None` for never. A
-            pair (shortest, longest) gives each stream a random time between these two.
-        envelope: The field of an event's data that holds the message, `"message"` or `"data"`; `None` if the data is
-            the message itself. The vendor's API reference does not say.
-
-    Attributes:
-        url: The base URL while the sandbox runs.
-        api_key: The API key that a request must have.
-
-    Raises:
-        ValueError: An argument has an invalid value. The error names the argument and the valid values.
-        TypeError: An argument has a wrong type.
-    """
-
-    def __init__(
-        self,
-        agent: Callable[[str, list[Message]], str | list[str]] = default_agent,
-        *,
-        api_key: str = "sandbox-key",
-        rate_limit: float | None = DEFAULT_RATE_LIMIT,
-        counting: Counting = "bucket",
-        port: int = 0,
-        newest_first: bool = False,
-        largest_page: int = LARGEST_LIMIT,
-        heartbeat: float = 15.0,
-        stream_life: float | tuple[float, float] | None = None,
-        envelope: str | None = None,
-    ) -> None:
-        _checks.agent("agent", agent)
-        _checks.api_key("api_key", api_key)
-        _checks.whole("port", port, 0, _LARGEST_PORT)
-        _checks.flag("newest_first", newest_first)
-        _checks.whole("largest_page", largest_page, 1)
-        _checks.number("heartbeat", heartbeat, "seconds above 0")
-        _checks.one_of("envelope", envelope, "message", "data", None)
-        self.url = ""
-        self.api_key = api_key
-        self._port = port
-        self._server = Server()
-        self._app = App(
-            State(time.time, lambda: str(uuid4()), newest_first, largest_page),
-            agent,
-            api_key=api_key,
-            limit=counter(counting, rate_limit),
-            stream_settings=StreamSettings(heartbeat, _shortest_and_longest(stream_life), envelope),
-            transports=self._server.transports,
-        )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the sandbox, and wait until it accepts connections.
-
-        Raises:
-            OSError: The port is in use.
-            RuntimeError: The sandbox is already running.
-        """
-        self.url = self._server.start(lambda: self._app.asgi, self._port)
-
-    def stop(self) -> None:
-        """Stop the sandbox at once, and close all connections. Nothing happens if it is not running."""
-        self._server.stop()
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """All requests that were received, in order, including those with a fault."""
-        return list(self._app.log.requests)
-
-    def wait_for_requests(self, count: int, operation: str | None = None, timeout: float = 5.0) -> None:
-        """Wait until a number of requests was received, counted since the sandbox was created.
-
-        Args:
-            count: The number of requests, 0 or more.
-            operation: The `operationId` of the requests to count, such as `"sendMessage"` or `"send_message"`; `None`
-                for all requests.
-            timeout: The longest time to wait, in seconds, 0 or more.
-
-        Raises:
-            TimeoutError: Fewer requests were received in this time.
-            ValueError: There is no such operation, or a number is below 0.
-            TypeError: An argument has a wrong type.
-            RuntimeError: Fewer requests were received, and the sandbox is not running.
-        """
-        _checks.whole("count", count, 0)
-        _checks.number("timeout", timeout, "seconds, 0 or more", zero=True)
-        name = None if operation is None else operation_id(operation)
-        log = self._app.log
-
-        def enough() -> bool:
-            return sum(name in (None, request.operation) for request in log.requests) >= count
-
-        with log.changed:
-            if enough():
-                return
-            self._server.must_run()
-            if not log.changed.wait_for(enough, timeout):
-                raise TimeoutError(f"expected {count} requests within {timeout:g} s; received: {log.requests}")
-
-    def inject(self, operation: str, fault: Fault, times: int = 1, *, thread_id: str | UUID | None = None) -> None:
-        """Apply a fault to the next requests of an operation.
-
-        Faults with the same operation and thread are applied in the order of their injection. A fault for an operation
-        is applied before one for `"*"`, and then a fault for a thread before one for any thread.
-
-        Args:
-            operation: The `operationId`, such as `"sendMessage"` or `"send_message"`; `"*"` for any operation on which
-                the fault has an effect.
-            fault: The fault.
-            times: The number of requests, 1 or more.
-            thread_id: The thread of the requests, which need not exist yet; `None` for any thread.
-
-        Raises:
-            ValueError: There is no such operation, the fault has no effect on it, or `times` is below 1.
-            TypeError: An argument has a wrong type, such as the class of a fault instead of a fault.
-        """
-        self._app.faults.add(operation, fault, times, thread_id)
-
-    def forget_faults(self) -> None:
-        """Remove all faults that were injected and have not happened yet."""
-        self._app.faults.clear()
-
-    def say(self, thread_id: str | UUID, text: str) -> Message:
-        """Add a message of the agent to a thread, without a message of the user before it.
-
-        Raises:
-            ValueError: There is no such thread, or the text is empty.
-            TypeError: An argument has a wrong type.
-            RuntimeError: The sandbox is not running.
-        """
-        self._server.must_run()
-        _checks.text("text", text)
-        said: Message = self._server.call(self._app.say, self._known(thread_id), text)
-        return said
-
-    def messages(self, thread_id: str | UUID) -> list[Message]:
-        """All messages of a thread, oldest first. The sandbox need not be running.
-
-        Raises:
-            ValueError: There is no such thread.
-            TypeError: The id has a wrong type.
-        """
-        return self._app.state.get(self._known(thread_id)).history()
-
-    def _known(self, thread_id: str | UUID) -> str:
-        wanted, known = _checks.thread("thread_id", thread_id), list(self._app.state.threads)
-        if wanted in known:
-            return wanted
-        if not known:
-            raise ValueError(f"no thread {wanted}; no thread has been created yet")
-        listed = ", ".join([*(["…"] if len(known) > _LISTED else []), *known[-_LISTED:]])
-        raise ValueError(f"no thread {wanted}; existing threads ({len(known)}): {listed}")
-
-
-def _shortest_and_longest(stream_life: float | tuple[float, float] | None) -> tuple[float, float] | None:
-    """Check `stream_life`, and return it as a pair; `None` for no limit."""
-    if stream_life is None:
-        return None
-    expected = "seconds above 0, a pair (shortest, longest), or None for no end"
-    lives = stream_life if isinstance(stream_life, tuple) else (stream_life, stream_life)
-    for life in lives:
-        _checks.number("stream_life", life, expected)
-    if len(lives) != 2 or lives[0] > lives[1]:  # noqa: PLR2004 - a pair
-        raise _checks.bad_value(ValueError, "stream_life", expected, stream_life)
-    return lives

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from featherhq.models import INBOUND, Message
 from featherhq.sandbox import _checks
+from featherhq.sandbox._blocking import in_thread
 from featherhq.sandbox._redaction import redactor
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class AgentRunner:
     Args:
         agent: The agent. See `Sandbox`.
         state: The threads and their messages.
-        say: Adds a reply to a thread.
+        reply: Adds the replies to a message to its thread.
         api_key: The key that the log must not show.
 
     Attributes:
@@ -65,15 +64,23 @@ class AgentRunner:
         self,
         agent: Callable[[str, list[Message]], str | list[str]],
         state: State,
-        say: Callable[[str, str], object],
+        reply: Callable[[str, str, list[str]], object],
         api_key: str,
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._agent = agent
         self._state = state
-        self._say = say
+        self._add_replies = reply
         self._api_key = api_key
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def resume(self) -> None:
+        """Reply to the messages that are still without a reply, in this event loop."""
+        # A lock belongs to the event loop in which it was used.
+        self._locks.clear()
+        for thread_id, thread in self._state.threads.items():
+            for message_id, text in thread.owed.items():
+                self.start(thread_id, message_id, text)
 
     def start(self, thread_id: str, message_id: str, text: str) -> None:
         """Reply to a message in the background."""
@@ -84,28 +91,11 @@ class AgentRunner:
     async def _reply(self, thread_id: str, message_id: str, text: str) -> None:
         async with self._locks[thread_id]:
             history = [message for message in self._state.get(thread_id).history() if message.id != message_id]
-            for reply in await self._in_thread(text, history):
-                self._say(thread_id, reply)
-
-    async def _in_thread(self, text: str, history: list[Message]) -> list[str]:
-        """Call the agent in a new thread, because it may block. It is a daemon thread, so the program can exit."""
-        loop = asyncio.get_running_loop()
-        replies: asyncio.Future[list[str]] = loop.create_future()
-
-        def done(result: list[str]) -> None:
-            # The future is cancelled if the sandbox is being stopped.
-            with suppress(asyncio.InvalidStateError):
-                replies.set_result(result)
-
-        def run() -> None:
-            result = self._replies(text, history)
+            replies = await in_thread(lambda: self._replies(text, history), "feather-sandbox-agent")
             try:
-                loop.call_soon_threadsafe(done, result)
-            except RuntimeError:
-                logger.debug("the agent replied after the sandbox had stopped")
-
-        threading.Thread(target=run, name="feather-sandbox-agent", daemon=True).start()
-        return await replies
+                self._add_replies(thread_id, message_id, replies)
+            except OSError as error:
+                logger.error("a reply of the agent was not written: %s", error)  # noqa: TRY400 - the text says all
 
     def _replies(self, text: str, history: list[Message]) -> list[str]:
         """The agent's replies; none if it fails."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -15,10 +17,11 @@ from starlette.routing import Route
 
 from featherhq.sandbox import _faults
 from featherhq.sandbox._agent import AgentRunner
+from featherhq.sandbox._answers import Answers
 from featherhq.sandbox._connections import Connections, disconnected
-from featherhq.sandbox._contract import operations
+from featherhq.sandbox._contract import KnownOperations, template
 from featherhq.sandbox._fault_queue import FaultQueue
-from featherhq.sandbox._operations import Operations
+from featherhq.sandbox._operations import Operations, RefusedError, read_body
 from featherhq.sandbox._requests import KEY_HEADER, RequestLog
 from featherhq.sandbox._responses import error_response, fault_response
 from featherhq.sandbox._state import as_message
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from featherhq.models import Message
+    from featherhq.sandbox._answers import Answer, NoResponse
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
+    from featherhq.sandbox._keep import Keeper
     from featherhq.sandbox._limit import Counter
     from featherhq.sandbox._requests import RecordedRequest
     from featherhq.sandbox._state import State
@@ -47,8 +52,9 @@ class App:
     Attributes:
         state: The threads and their messages.
         log: The requests that were received. Any thread may use it.
+        known: The operations. Any thread may read them.
         faults: The faults that were injected. Any thread may use it.
-        asgi: The application for an ASGI server.
+        answers: The functions that answer operations.
     """
 
     def __init__(
@@ -58,31 +64,72 @@ class App:
         *,
         api_key: str,
         limit: Counter | None,
+        keeper: Keeper | None,
         stream_settings: StreamSettings,
         transports: Mapping[Any, asyncio.Transport],
     ) -> None:
         self.state = state
         self.log = RequestLog(api_key)
-        self.faults = FaultQueue()
+        self.known = KnownOperations()
+        self.faults = FaultQueue(self.known)
+        self.answers = Answers(api_key)
         self._api_key = api_key
         self._limit = limit
+        self._keeper = keeper
         self._stream_settings = stream_settings
         self._connections = Connections(transports)
         self._streams: dict[str, set[EventStream]] = defaultdict(set)
-        self._agent = AgentRunner(agent, state, self.say, api_key)
-        self._operations = Operations(state, self._agent.start)
+        self._agent = AgentRunner(agent, state, self.reply, api_key)
+        self._operations = Operations(state, self.accepted)
+        self._asgi = Starlette(routes=self._routes())
+
+    def _routes(self) -> list[Route]:
         by_path: dict[str, list[Operation]] = defaultdict(list)
-        for operation in operations():
-            by_path[operation.path].append(operation)
-        routes = [Route(path, _Endpoint(self, known)) for path, known in by_path.items()]
-        self.asgi = Starlette(routes=[*routes, Route("/{path:path}", _Endpoint(self, []))])
+        for operation in self.known:
+            by_path[template(operation.path)].append(operation)
+        # A path without parameters comes before one with them (OpenAPI 3.0, section 4.7.8).
+        paths = sorted(by_path, key=lambda path: [part == "{}" for part in path.split("/")])
+        routes = [Route(by_path[path][0].path, _Endpoint(self, by_path[path])) for path in paths]
+        return [*routes, Route("/{path:path}", _Endpoint(self, []))]
+
+    def answer(self, operation: str, function: Answer) -> None:
+        """Let a function answer an operation. See `Sandbox.answer`."""
+        self.answers.add(self.known.learn(operation), function)
+        self._asgi.router.routes[:] = self._routes()
+
+    @contextmanager
+    def running(self) -> Iterator[Starlette]:
+        """Give the application for an ASGI server, and keep the threads in their file until the block ends.
+
+        Raises:
+            OSError: The file cannot be opened.
+            ValueError: It is not the file of a sandbox, or damaged.
+        """
+        with nullcontext() if self._keeper is None else self._keeper.keeping(self.state):
+            if self._keeper is not None:
+                self._agent.resume()
+            yield self._asgi
 
     def say(self, thread_id: str, text: str) -> Message:
         """Add a message of the agent to a thread, and send it to the thread's open streams."""
         message = self.state.say(thread_id, text)
+        self._put(message)
+        return as_message(message)
+
+    def reply(self, thread_id: str, message_id: str, replies: list[str]) -> None:
+        """Add the agent's replies to a user's message, as `say` does."""
+        for message in self.state.answer(thread_id, message_id, replies):
+            self._put(message)
+
+    def accepted(self, thread_id: str, message_id: str, text: str) -> None:
+        """Go on with a user's message that was added to a thread."""
+        self.log.wake()
+        self._agent.start(thread_id, message_id, text)
+
+    def _put(self, message: dict[str, Any]) -> None:
         for stream in self._streams[message["threadId"]]:
             stream.put(message)
-        return as_message(message)
+        self.log.wake()
 
     async def handle(self, known: list[Operation], scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.
@@ -97,16 +144,21 @@ class App:
         operation = next((one for one in known if one.method == request.method), None)
         body = await request.body()
         recorded = self.log.add(request, operation, body)
-        fault = None if operation is None else self.faults.take(operation.id, request.path_params.get("threadId", ""))
-        if isinstance(fault, _faults.CutBefore):
-            return await self._connections.cut(scope)
-        if isinstance(fault, _faults.Garbage):
-            return await self._connections.write([_NOT_HTTP], scope)
+        fault = None if operation is None else self.faults.take(operation.id, recorded.parameters.get("threadId", ""))
+        recorded.fault = fault
         if isinstance(fault, _faults.Stall) and not fault.after and not await _stall(fault, receive):
             return None
-        response = self._respond(request, known, operation, body, fault)
-        if isinstance(fault, _faults.CutAfter):
+        response: Response | NoResponse | None
+        if isinstance(fault, _faults.CutBefore | _faults.Garbage):
+            response = fault
+        elif operation is None:
+            response = _no_operation(known, recorded)
+        else:
+            response = await self._respond(request, recorded, operation, body, fault)
+        if isinstance(fault, _faults.CutAfter) or isinstance(response, _faults.CutBefore | _faults.CutAfter):
             return await self._connections.cut(scope)
+        if isinstance(response, _faults.Garbage):
+            return await self._connections.write([_NOT_HTTP], scope)
         if isinstance(fault, _faults.Stall) and fault.after and not await _stall(fault, receive):
             return None
         if response is None:
@@ -117,19 +169,26 @@ class App:
             return await self._connections.drip(response, fault.interval, scope)
         return await response(scope, receive, send)
 
-    def _respond(
-        self, request: Request, known: list[Operation], operation: Operation | None, body: bytes, fault: Fault | None
-    ) -> Response | None:
-        """The response; `None` if it is an event stream."""
+    async def _respond(
+        self, request: Request, recorded: RecordedRequest, operation: Operation, body: bytes, fault: Fault | None
+    ) -> Response | NoResponse | None:
+        """The response, or a fault to apply; `None` if it is an event stream."""
         after = isinstance(fault, _faults.Status) and fault.after
         if not after and (response := fault_response(fault)) is not None:
             return response
-        if operation is None:
-            return _no_operation(known)
         if (response := self._rejection(request)) is not None:
             return response
-        response = self._operations.run(request, operation, body, fault)
-        return fault_response(fault) if after else response
+        answer: Response | NoResponse | None
+        try:
+            data = read_body(request, operation, body)
+        except RefusedError as error:
+            answer = error_response(HTTPStatus.BAD_REQUEST, str(error))
+        else:
+            if operation in self.answers:
+                answer = await self.answers.call(operation, recorded)
+            else:
+                answer = self._operations.run(request, operation, data, fault)
+        return fault_response(fault) if after else answer
 
     def _rejection(self, request: Request) -> Response | None:
         """The response to a request with a wrong API key or above the rate limit; `None` for any other request."""
@@ -165,10 +224,13 @@ class _Endpoint:
         await self._app.handle(self._known, scope, receive, send)
 
 
-def _no_operation(known: list[Operation]) -> Response:
+def _no_operation(known: list[Operation], request: RecordedRequest) -> Response:
     """The response if the path has no operation, or none with the request's method (RFC 9110, section 15.5.6)."""
     if not known:
-        return error_response(HTTPStatus.NOT_FOUND, "There is nothing at this path")
+        text = (
+            f"The sandbox knows no operation {request.method} {request.path}; say with Sandbox.answer what it returns"
+        )
+        return error_response(HTTPStatus.NOT_FOUND, text)
     allowed = ", ".join(operation.method for operation in known)
     return error_response(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}", {"Allow": allowed})
 

@@ -10,6 +10,8 @@ import inspect
 import math
 import re
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -106,8 +108,13 @@ def header_value(name: str, value: Any) -> None:
 
 def agent(name: str, value: object) -> None:
     """Check an agent: a callable, but not an `async` function."""
+    function(name, value, "a text and a history")
+
+
+def function(name: str, value: object, takes: str) -> None:
+    """Check a callable that is not an `async` function. `takes` says what it is called with."""
     if not callable(value):
-        raise bad_value(TypeError, name, "a callable that takes a text and a history", value)
+        raise bad_value(TypeError, name, f"a callable that takes {takes}", value)
     if inspect.iscoroutinefunction(value):
         raise bad_value(TypeError, name, "a function without async (it may block, and may call asyncio.run)", value)
 
@@ -131,3 +138,13 @@ def thread(name: str, value: object) -> str:
     if not _UUID.fullmatch(str(value)):
         raise bad_value(ValueError, name, expected, value)
     return str(value).lower()
+
+
+def path(name: str, value: Any) -> Path:
+    """Check the path of a file, and return it as an absolute path."""
+    expected = "the path of a file"
+    if not isinstance(value, str | PathLike):
+        raise bad_value(TypeError, name, expected, value)
+    if not str(value):
+        raise bad_value(ValueError, name, expected, value)
+    return Path(value).absolute()

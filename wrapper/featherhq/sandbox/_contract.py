@@ -18,9 +18,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from featherhq.sandbox import _checks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
+_METHOD_AND_PATH: Final = re.compile(rf"({'|'.join(_METHODS).upper()}) ((?:/[^\s/?#{{}}]+|/\{{[A-Za-z_]\w*\}})+)")
 
 
 @frozen
@@ -44,6 +45,10 @@ class Operation:
     def takes_body(self) -> bool:
         """Whether its requests have a JSON body."""
         return self._body is not None
+
+    def parameters(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The values of a path, by the names of this operation. Another operation may have the same path."""
+        return dict(zip(re.findall(r"\{([^}]*)\}", self.path), values.values(), strict=False))
 
     def problem(self, path: Mapping[str, str], query: Mapping[str, str], body: object) -> str | None:
         """The first error of a request against the contract; `None` if there is no error."""
@@ -70,23 +75,60 @@ def operations() -> tuple[Operation, ...]:
     )
 
 
-def operation_id(name: str, *others: str) -> str:
-    """The `operationId` for a name such as `sendMessage` or `send_message`.
+class KnownOperations:
+    """The operations that a sandbox knows: those of the contract, and those that it was told to answer.
 
-    Args:
-        name: The name.
-        others: More names that the caller accepts. The error lists them.
-
-    Raises:
-        TypeError: The name is not a string.
-        ValueError: There is no such operation. The error lists all operations.
+    Any thread may read them.
     """
-    _checks.instance("operation", name, str, "an operationId such as 'sendMessage'")
-    known = {known.id.replace("_", "").lower(): known.id for known in operations()}
-    found = known.get(name.replace("_", "").lower())
-    if found is None:
-        raise ValueError(f"no operation {name!r}; expected one of {', '.join([*known.values(), *others])}")
-    return found
+
+    def __init__(self) -> None:
+        self._all = list(operations())
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._all)
+
+    def find(self, name: str, *others: str) -> Operation:
+        """The operation with a name such as `sendMessage`, `send_message` or `GET /api/v1/threads/{threadId}`.
+
+        Args:
+            name: The name.
+            others: More names that the caller accepts. The error lists them.
+
+        Raises:
+            TypeError: The name is not a string.
+            ValueError: There is no such operation. The error lists all operations.
+        """
+        _checks.instance("operation", name, str, "an operationId such as 'sendMessage'")
+        wanted = _comparable(name)
+        for known in self._all:
+            if wanted in (_comparable(known.id), _comparable(f"{known.method} {known.path}")):
+                return known
+        raise ValueError(
+            f"no operation {name!r}; expected one of {', '.join([*(one.id for one in self._all), *others])}"
+        )
+
+    def learn(self, name: str) -> Operation:
+        """As `find`. A method and a path that are not known become a new operation."""
+        new = _METHOD_AND_PATH.fullmatch(name) if isinstance(name, str) else None
+        try:
+            return self.find(name, "a method and a path, such as 'GET /api/v1/agents/{agentId}'")
+        except ValueError:
+            if new is None:
+                raise
+        method, path = new.groups()
+        made = Operation(f"{method} {path}", method, path, {}, None)
+        self._all.append(made)
+        return made
+
+
+def template(path: str) -> str:
+    """A path without the names of its parameters."""
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def _comparable(name: str) -> str:
+    # A method and a path are compared with capital letters, and without the names of parameters.
+    return template(name) if "/" in name else name.replace("_", "").lower()
 
 
 def _operation(document: dict[str, Any], path: str, method: str, described: dict[str, Any]) -> Operation:

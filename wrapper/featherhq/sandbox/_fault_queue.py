@@ -7,30 +7,35 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
 from featherhq.sandbox import _checks, _faults
-from featherhq.sandbox._contract import operation_id, operations
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from featherhq.sandbox._contract import KnownOperations
     from featherhq.sandbox._faults import Fault
 
 _ANY: Final = "*"
 
 
 class FaultQueue:
-    """The faults to come, by operation and thread. Any thread may use it."""
+    """The faults to come, by operation and thread. Any thread may use it.
 
-    def __init__(self) -> None:
+    Args:
+        known: The operations.
+    """
+
+    def __init__(self, known: KnownOperations) -> None:
+        self._known = known
         self._faults: dict[tuple[str, str | None], deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
 
     def add(self, operation: str, fault: Fault, times: int, thread_id: str | UUID | None) -> None:
         """Add a fault. See `Sandbox.inject` for the arguments and the errors raised."""
-        name = operation if operation == _ANY else operation_id(operation, _ANY)
+        name = operation if operation == _ANY else self._known.find(operation, _ANY).id
         _faults.check(fault, None if name == _ANY else name)
         _checks.whole("times", times, 1)
         thread = None if thread_id is None else _checks.thread("thread_id", thread_id)
-        paths = [known.path for known in operations() if name in (_ANY, known.id)]
+        paths = [known.path for known in self._known if name in (_ANY, known.id)]
         if thread is not None and not any("{threadId}" in path for path in paths):
             raise ValueError(f"thread_id: the path of {name} contains no thread id; leave thread_id out")
         with self._lock:

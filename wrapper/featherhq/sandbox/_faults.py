@@ -16,7 +16,7 @@ from featherhq.sandbox import _checks
 from featherhq.sandbox._checks import bad_value, shown
 
 # A final response has a status of at least 200 (RFC 9110, section 15). A status has three digits.
-_CODES: Final = (200, 999)
+CODES: Final = (200, 999)
 
 
 @frozen
@@ -56,7 +56,7 @@ def _checked(
 
 
 _flag: Final = _checked(_checks.flag)
-_code: Final = _checked(_checks.whole, *_CODES)
+_code: Final = _checked(_checks.whole, *CODES)
 _seconds: Final = optional(_checked(_checks.number, "seconds above 0, or None for no end"))
 
 
@@ -313,7 +313,7 @@ def check(fault: object, operation: str | None) -> None:
         needed = any(argument.default is NOTHING for argument in fields(fault))
         example = f"{fault.__name__}({'…' if needed else ''})"
         raise TypeError(f"{fault.__name__}: expected a fault, got the class; write {example}")
-    if isinstance(fault, int) and _CODES[0] <= fault <= _CODES[1]:
+    if isinstance(fault, int) and CODES[0] <= fault <= CODES[1]:
         raise TypeError(f"{fault}: expected a fault; write Status({fault})")
     if not isinstance(fault, kinds):
         raise bad_value(TypeError, "fault", f"one of {_names(kinds)}", fault)

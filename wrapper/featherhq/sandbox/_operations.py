@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from featherhq.sandbox import _faults
 from featherhq.sandbox._responses import error_response, json_response
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
     from featherhq.sandbox._contract import Operation
     from featherhq.sandbox._faults import Fault
+
+logger: Final = logging.getLogger("featherhq.sandbox")
+
+
+class RefusedError(Exception):
+    """A request does not conform to the contract. The text says why."""
 
 
 class Operations:
@@ -41,28 +48,32 @@ class Operations:
             "sendMessage": self._send,
         }
 
-    def run(self, request: Request, operation: Operation, body: bytes, fault: Fault | None) -> Response | None:
-        """Run an operation. Return its response; `None` for `streamMessages`, whose response is an event stream."""
+    def run(self, request: Request, operation: Operation, data: Any, fault: Fault | None) -> Response | None:
+        """Run an operation. Return its response; `None` for `streamMessages`, whose response is an event stream.
+
+        Args:
+            request: The request.
+            operation: The operation.
+            data: The request's body, as `read_body` gives it.
+            fault: The fault that is applied to the request.
+        """
         try:
-            data = _decode(request, body) if operation.takes_body else None
-            problem = operation.problem(request.path_params, request.query_params, data)
-            if problem is not None:
-                return error_response(HTTPStatus.BAD_REQUEST, problem)
             if operation.id == "streamMessages":
                 self._state.get(request.path_params["threadId"])
                 return None
             if operation.id == "listMessages":
                 return json_response(HTTPStatus.OK, self._list(request, fault))
             if operation.id not in self._work:
-                message = f"The sandbox does not support {operation.id} yet"
+                message = f"The sandbox does not know what {operation.id} returns; say it with Sandbox.answer"
                 return error_response(HTTPStatus.NOT_IMPLEMENTED, message)
             return json_response(HTTPStatus.OK, self._work[operation.id](request, data))
-        except ValueError as error:
-            return error_response(HTTPStatus.BAD_REQUEST, f"body: {error}")
         except UnknownThreadError:
             return error_response(HTTPStatus.NOT_FOUND, "Thread not found")
         except ClosedThreadError:
             return error_response(HTTPStatus.BAD_REQUEST, "The thread is closed")
+        except OSError as error:
+            logger.error("the file of the sandbox was not written: %s", error)  # noqa: TRY400 - the text says all
+            return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, f"The sandbox cannot write its file: {error}")
 
     def _create(self, _: Request, body: Any) -> dict[str, Any]:
         created = self._state.create(body["agentId"], body.get("metadata", {}), body.get("variables", {}))
@@ -98,6 +109,22 @@ class Operations:
         accepted = self._state.accept(request.path_params["threadId"], body["message"])
         self._on_message(accepted["threadId"], accepted["messageId"], body["message"])
         return accepted
+
+
+def read_body(request: Request, operation: Operation, body: bytes) -> Any:
+    """Check a request against the contract, and return what is in its body; `None` if the operation takes no body.
+
+    Raises:
+        RefusedError: The request does not conform to the contract.
+    """
+    try:
+        data = _decode(request, body) if operation.takes_body else None
+    except ValueError as error:
+        raise RefusedError(f"body: {error}") from None
+    problem = operation.problem(operation.parameters(request.path_params), request.query_params, data)
+    if problem is not None:
+        raise RefusedError(problem)
+    return data
 
 
 def _decode(request: Request, body: bytes) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
+from featherhq.sandbox._faults import Fault
 from featherhq.sandbox._redaction import redactor
 
 if TYPE_CHECKING:
@@ -27,22 +29,34 @@ class RecordedRequest:
         operation: The `operationId`; `""` if the contract has no such operation.
         method: The HTTP method.
         path: The path of the URL.
+        parameters: The values of the parameters in the path, such as `threadId`.
         query: The parameters of the URL's query.
         headers: The headers, with names in lower case and without `x-api-key`.
         body: The body.
         at: When the request was received, in seconds since 1970.
         status: The HTTP status of the response, even if the client disconnected before it was sent. `None` if there
             is no response, or not yet.
+        fault: The fault that was applied to it; `None` for none.
     """
 
     operation: str
     method: str
     path: str
+    parameters: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
     body: bytes
     at: float
     status: int | None = None
+    fault: Fault | None = None
+
+    def json(self) -> Any:
+        """The body, read as JSON.
+
+        Raises:
+            ValueError: The body is not JSON.
+        """
+        return json.loads(self.body)
 
 
 class RequestLog:
@@ -53,7 +67,7 @@ class RequestLog:
 
     Attributes:
         requests: The requests.
-        changed: Notified after each new request.
+        changed: Notified after each new request and each new message.
     """
 
     def __init__(self, api_key: str) -> None:
@@ -63,12 +77,14 @@ class RequestLog:
 
     def add(self, request: Request, operation: Operation | None, body: bytes) -> RecordedRequest:
         """Record a request."""
+        parameters = {} if operation is None else operation.parameters(request.path_params)
         redact = redactor(self._api_key, *request.headers.getlist(KEY_HEADER))
         headers = [item for item in request.headers.items() if item[0] != KEY_HEADER]
         recorded = RecordedRequest(
             operation="" if operation is None else operation.id,
             method=request.method,
             path=redact(request.url.path),
+            parameters={name: redact(value) for name, value in parameters.items()},
             query={redact(name): redact(value) for name, value in request.query_params.items()},
             headers={redact(name): redact(value) for name, value in headers},
             # Latin-1 maps each byte to one character, so bytes that are not text stay unchanged.
@@ -79,3 +95,8 @@ class RequestLog:
             self.requests.append(recorded)
             self.changed.notify_all()
         return recorded
+
+    def wake(self) -> None:
+        """Notify those who wait for a message."""
+        with self.changed:
+            self.changed.notify_all()

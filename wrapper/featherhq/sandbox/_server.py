@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from starlette.applications import Starlette
 
@@ -36,11 +37,12 @@ class Server:
         self._thread: threading.Thread | None = None
         self._server: _Uvicorn | None = None
 
-    def start(self, make_app: Callable[[], Starlette], port: int) -> str:
+    def start(self, running: Callable[[], AbstractContextManager[Starlette]], port: int) -> str:
         """Start the server, wait until it accepts connections, and return its URL.
 
         Args:
-            make_app: Creates the application. It is called in the server's event loop.
+            running: Gives the application, as long as the server runs. It is entered and left in the server's event
+                loop. If it raises an error, this method raises it.
             port: The port; 0 for any free port.
 
         Raises:
@@ -62,7 +64,7 @@ class Server:
 
         def run() -> None:
             try:
-                asyncio.run(self._serve(make_app, listener, started))
+                asyncio.run(self._serve(running, listener, started))
             except Exception as error:  # noqa: BLE001 - start() raises it
                 listener.close()
                 started.set_exception(error)
@@ -111,43 +113,51 @@ class Server:
             self._thread.join()
             self._thread = None
 
-    async def _serve(self, make_app: Callable[[], Starlette], listener: socket.socket, started: Future[None]) -> None:
+    async def _serve(
+        self,
+        running: Callable[[], AbstractContextManager[Starlette]],
+        listener: socket.socket,
+        started: Future[None],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        transports = self.transports
-
-        class Protocol(H11Protocol):
-            """Registers its transport, so that a fault can close it."""
-
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                transports[transport.get_extra_info("peername")] = transport
-                super().connection_made(transport)
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                transports.pop(self.transport.get_extra_info("peername"), None)
-                super().connection_lost(exc)
-
-        config = uvicorn.Config(
-            make_app(),
-            http=Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-        )
-        self._server = _Uvicorn(config, started)
-        await self._server.serve(sockets=[listener])
-        # The connections of these tasks are closed. Let the tasks clean up before the event loop ends.
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        with running() as app:
+            config = uvicorn.Config(
+                app,
+                http=_protocol(self.transports),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+            )
+            self._server = _Uvicorn(config, started)
+            await self._server.serve(sockets=[listener])
+            # The connections of these tasks are closed. Let the tasks clean up before the event loop ends.
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     def _leave(self) -> None:
         assert self._server is not None  # noqa: S101 - the server was started
         self._server.leave()
         for transport in list(self.transports.values()):
             transport.abort()
+
+
+def _protocol(transports: dict[Any, asyncio.Transport]) -> type[H11Protocol]:
+    class Protocol(H11Protocol):
+        """Registers its transport, so that a fault can close it."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            transports[transport.get_extra_info("peername")] = transport
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            transports.pop(self.transport.get_extra_info("peername"), None)
+            super().connection_lost(exc)
+
+    return Protocol
 
 
 class _Uvicorn(uvicorn.Server):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field, frozen
 
 from featherhq.models import INBOUND, OUTBOUND, Message
+from featherhq.sandbox._pages import after, page_head, page_size, pagination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 DEFAULT_LIMIT: Final = 50
 DEFAULT_THREADS: Final = 10
@@ -27,6 +28,21 @@ class ClosedThreadError(Exception):
     """The thread is closed, so it accepts no message. This is a guess: the contract (`closeThread`) does not say it."""
 
 
+@frozen
+class Change:
+    """A change of one thread. It is recorded before it is made.
+
+    Attributes:
+        thread: The `Thread` object, if it is new or changed.
+        messages: New messages, in order.
+        answered: The id of the user's message to which the new messages are all replies, if it is one.
+    """
+
+    thread: dict[str, Any] | None = None
+    messages: tuple[dict[str, Any], ...] = ()
+    answered: str | None = None
+
+
 @define
 class ThreadState:
     """A thread.
@@ -34,10 +50,18 @@ class ThreadState:
     Attributes:
         details: The thread, as the contract's `Thread` object.
         messages: Its messages, as the contract's message objects, oldest first.
+        owed: The texts of the user's messages to which the agent has not replied yet, by their ids, oldest first.
     """
 
     details: dict[str, Any]
     messages: list[dict[str, Any]] = field(factory=list)
+    owed: dict[str, str] = field(factory=dict)
+
+    def add(self, message: dict[str, Any], *, owed: bool) -> None:
+        """Add a message. `owed` says whether the agent still has to reply to it."""
+        self.messages.append(message)
+        if owed:
+            self.owed[message["id"]] = message["messageBody"]
 
     def history(self) -> list[Message]:
         """The messages in the client's type, oldest first."""
@@ -49,7 +73,7 @@ class ThreadState:
         return said[max(0, len(said) - count) :]
 
 
-@frozen
+@define(eq=False)
 class State:
     """All threads of one sandbox.
 
@@ -59,6 +83,7 @@ class State:
         newest_first: Whether the newest message or thread is listed first. The contract does not say it.
         largest_page: The largest number of messages in a page.
         threads: The threads, by id.
+        record: Called before each change. If it raises an error, nothing is changed.
     """
 
     clock: Callable[[], float]
@@ -66,6 +91,7 @@ class State:
     newest_first: bool = False
     largest_page: int = LARGEST_LIMIT
     threads: dict[str, ThreadState] = field(factory=dict)
+    record: Callable[[Change], None] | None = None
 
     def create(self, agent_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
         """Create a thread, and return the contract's `Thread` object."""
@@ -97,6 +123,7 @@ class State:
             "metadata": metadata,
             "variables": variables,
         }
+        self._record(Change(thread=details))
         self.threads[details["id"]] = ThreadState(details)
         return details
 
@@ -113,18 +140,18 @@ class State:
             agent_id: The id of the agent; `None` for all.
             is_active: "true" or "false"; `None` for all. Any other value matches no thread.
         """
-        size = _size(limit, DEFAULT_THREADS, self.largest_page)
+        size = page_size(limit, DEFAULT_THREADS, self.largest_page)
         listed = [thread.details for thread in self.threads.values()]
         if self.newest_first:
             listed.reverse()
         if cursor is not None:
-            listed = _after(listed, cursor)
+            listed = after(listed, cursor)
         matching = [
             details
             for details in listed
             if agent_id in (None, details["agentId"]) and is_active in (None, str(details["isActive"]).lower())
         ]
-        return {"threads": matching[:size], "pagination": _pagination(matching, size)}
+        return {"threads": matching[:size], "pagination": pagination(matching, size)}
 
     def get(self, thread_id: str) -> ThreadState:
         """The thread with an id.
@@ -140,17 +167,19 @@ class State:
     def update(self, thread_id: str, metadata: dict[str, str], variables: dict[str, str]) -> dict[str, Any]:
         """Merge metadata and variables into a thread, and return its `Thread` object."""
         details = self.get(thread_id).details
-        details["metadata"] = {**details["metadata"], **metadata}
-        details["variables"] = {**details["variables"], **variables}
-        details["updatedAt"] = self._now()
-        return details
+        return self._change(
+            details,
+            metadata={**details["metadata"], **metadata},
+            variables={**details["variables"], **variables},
+            updatedAt=self._now(),
+        )
 
     def close(self, thread_id: str, reason: str | None) -> dict[str, Any]:
         """Close a thread, and return its `Thread` object. A thread that is closed already does not change."""
         details = self.get(thread_id).details
         if details["isActive"]:
             now = self._now()
-            details |= {"isActive": False, "closedAt": now, "closedReason": reason, "updatedAt": now}
+            self._change(details, isActive=False, closedAt=now, closedReason=reason, updatedAt=now)
         hidden = {"agentId", "agentDetails", "agentVersionDetails"}
         return {name: value for name, value in details.items() if name not in hidden}
 
@@ -161,9 +190,12 @@ class State:
             UnknownThreadError: There is no such thread.
             ClosedThreadError: The thread is closed.
         """
-        if not self.get(thread_id).details["isActive"]:
+        thread = self.get(thread_id)
+        if not thread.details["isActive"]:
             raise ClosedThreadError
-        message = self._add(thread_id, INBOUND, "RECEIVED", text)
+        message = self._message(thread, INBOUND, "RECEIVED", text)
+        self._record(Change(messages=(message,)))
+        thread.add(message, owed=True)
         return {
             "status": "accepted",
             "threadId": message["threadId"],
@@ -173,7 +205,13 @@ class State:
 
     def say(self, thread_id: str, text: str) -> dict[str, Any]:
         """Add a message of the agent, and return the contract's message object."""
-        return self._add(thread_id, OUTBOUND, "SENT", text)
+        return self._say(thread_id, [text], None)[0]
+
+    def answer(self, thread_id: str, message_id: str, replies: list[str]) -> list[dict[str, Any]]:
+        """Add all replies of the agent to a user's message, and return the contract's message objects."""
+        said = self._say(thread_id, replies, message_id)
+        self.get(thread_id).owed.pop(message_id, None)
+        return said
 
     def page(
         self,
@@ -201,12 +239,12 @@ class State:
             UnknownThreadError: There is no such thread.
         """
         thread = self.get(thread_id)
-        size = _size(limit, DEFAULT_LIMIT, self.largest_page)
+        size = page_size(limit, DEFAULT_LIMIT, self.largest_page)
         listed = thread.messages[: max(0, len(thread.messages) - hidden)]
         if self.newest_first:
             listed.reverse()
         if cursor is not None:
-            listed = _after(listed, cursor)
+            listed = after(listed, cursor)
         matching = [
             message
             for message in listed
@@ -215,15 +253,31 @@ class State:
             and message["messageBody"] != without
         ]
         return {
-            **_page_head(thread.details),
+            **page_head(thread.details),
             "messages": matching[:size],
-            "pagination": _pagination(matching, size),
+            "pagination": pagination(matching, size),
         }
 
-    def _add(self, thread_id: str, direction: str, status: str, text: str) -> dict[str, Any]:
+    def _say(self, thread_id: str, texts: list[str], answered: str | None) -> list[dict[str, Any]]:
         thread = self.get(thread_id)
+        said = [self._message(thread, OUTBOUND, "SENT", text) for text in texts]
+        self._record(Change(messages=tuple(said), answered=answered))
+        for message in said:
+            thread.add(message, owed=False)
+        return said
+
+    def _change(self, details: dict[str, Any], **changed: Any) -> dict[str, Any]:
+        self._record(Change(thread={**details, **changed}))
+        details.update(changed)
+        return details
+
+    def _record(self, change: Change) -> None:
+        if self.record is not None:
+            self.record(change)
+
+    def _message(self, thread: ThreadState, direction: str, status: str, text: str) -> dict[str, Any]:
         now = self._now()
-        message = {
+        return {
             "id": self.new_id(),
             "threadId": thread.details["id"],
             "direction": direction,
@@ -242,8 +296,6 @@ class State:
             "deliveredAt": None,
             "readAt": None,
         }
-        thread.messages.append(message)
-        return message
 
     def _now(self) -> str:
         moment = datetime.fromtimestamp(self.clock(), UTC)
@@ -262,39 +314,3 @@ def as_message(data: dict[str, Any]) -> Message:
         status=data["status"],
         raw=data,
     )
-
-
-def _page_head(details: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a page that do not depend on its messages."""
-    version = details["agentVersionId"]
-    return {
-        "agentId": details["agentId"],
-        "agentDetails": {**details["agentDetails"], "agentType": "CHAT"},
-        "agentVersionId": version,
-        "agentVersionDetails": {
-            "id": version,
-            "version": 1,
-            "mode": "FLOW",
-            "smsMaxTokens": 256,
-            "smsTemperature": 0,
-        },
-    }
-
-
-def _size(limit: str | None, default: int, largest: int) -> int:
-    """The size of a page. The contract allows any string: one that is not a number means the default."""
-    return min(max(int(limit) if limit and limit.isdecimal() else default, 1), largest)
-
-
-def _pagination(matching: list[dict[str, Any]], size: int) -> dict[str, Any]:
-    """The `pagination` of a page with the first `size` of these items."""
-    return {"limit": size, "nextCursor": matching[size - 1]["id"] if len(matching) > size else None}
-
-
-def _after(items: Iterable[dict[str, Any]], cursor: str) -> list[dict[str, Any]]:
-    """The items after the one with the cursor's id."""
-    rest = iter(items)
-    for item in rest:
-        if item["id"] == cursor:
-            return list(rest)
-    return []

@@ -1,0 +1,1 @@
+"""What helps to use featherhq in other frameworks. Each module needs an extra of its own."""
