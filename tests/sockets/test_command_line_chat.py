@@ -92,30 +92,53 @@ def test_a_message_that_is_not_sent(sit: Sit, sandbox: Sandbox) -> None:
 
 
 def test_a_message_that_is_not_sent_while_the_user_types(sit: Sit, sandbox: Sandbox) -> None:
-    """What is typed meanwhile stays, and enter waits until the last message is sent. The text is in the history."""
+    """What is typed meanwhile stays. Messages that wait are not sent either. The up key brings all of them back."""
     sandbox.inject("sendMessage", Status(503, {"Retry-After": "0.7"}), times=9)
     seat = sit("chat", "--timeout", "10")
     seat.terminal.wait_for("\nyou:")
     seat.terminal.type("precious\r")
     seat.terminal.wait_for("sending")
-    seat.terminal.type("next\r")
-    screen = seat.terminal.wait_for("to get it back: precious\nyou:   next")
+    seat.terminal.type("second\rnext")
+    screen = seat.terminal.wait_for("Not sent either: second\nPress the up key to get it back: precious\nyou:   next")
     assert "Not sent: 503" in screen
-    seat.terminal.type("\x15\x1b[A")
+    seat.terminal.type("\x15\x1b[A\x1b[A")
     seat.terminal.wait_for("to get it back: precious\nyou:   precious")
     seat.terminal.type("\x15\x04")
+    assert seat.left() == 7
+
+
+def test_many_lines_at_once(sit: Sit, sandbox: Sandbox) -> None:
+    """Lines that are pasted are sent one after the other. Ctrl-d after them waits until they are sent."""
+    seat = sit("chat")
+    screen = seat.terminal.wait_for("\nyou:")
+    thread_id = screen.partition("Thread ")[2][:36]
+    seat.terminal.type("one\rtwo\rthree\r\x04")
     assert seat.left() == 0
+    sent = [one.text for one in sandbox.messages(thread_id) if one.direction == "INBOUND"]
+    assert sent == ["one", "two", "three"]
 
 
 def test_to_leave_while_a_message_is_sent(sit: Sit, sandbox: Sandbox) -> None:
-    """Ctrl-d leaves at once. It does not wait until the message is sent."""
+    """Ctrl-c leaves at once, and prints the texts: that one may have been delivered, the others were not sent."""
     sandbox.inject("sendMessage", Stall())
     seat = sit("chat")
     seat.terminal.wait_for("\nyou:")
-    seat.terminal.type("precious\r")
-    seat.terminal.wait_for("sending")
-    seat.terminal.type("\x04")
-    assert seat.left() == 0
+    seat.terminal.type("precious\rsecond\r")
+    seat.terminal.wait_for("sending\nyou:")
+    seat.terminal.type("\x03")
+    assert seat.left() == 130
+    seat.terminal.wait_for("It is unknown whether this was delivered: precious\nNot sent: second\nTo go on:")
+
+
+@pytest.mark.parametrize(("code", "status"), [(400, 5), (401, 3)])
+def test_the_last_message_is_not_sent(sit: Sit, sandbox: Sandbox, code: int, status: int) -> None:
+    """If ctrl-d follows at once, the text is printed, and the exit status is that of the failure."""
+    sandbox.inject("sendMessage", Status(code))
+    seat = sit("chat")
+    seat.terminal.wait_for("\nyou:")
+    seat.terminal.type("precious\r\x04")
+    assert seat.left() == status
+    assert "\nNot sent: precious\n" in seat.terminal.wait_for("To go on:")
 
 
 def test_a_message_of_unknown_fate(sit: Sit, sandbox: Sandbox) -> None:
@@ -129,7 +152,7 @@ def test_a_message_of_unknown_fate(sit: Sit, sandbox: Sandbox) -> None:
     assert "Look for it before you send it again: featherhq messages" in screen.replace("\n", " ")
     assert screen.endswith("you:")
     seat.terminal.type("\x04")
-    assert seat.left() == 0
+    assert seat.left() == 8
 
 
 @pytest.mark.parametrize("sends", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,6 +154,17 @@ def test_tail(command: Command) -> None:
     _, out, err = command("tail", thread_id, "--after", message["bookmark"], "--count", "1")
     assert out.endswith("\tagent\tthree\n")
     assert err.startswith(f"To go on: featherhq tail {thread_id} --after ")
+
+
+def test_tail_on_a_terminal(command: Command, sit: Callable[..., Seat]) -> None:
+    """Each message has its time. Its lines stay lines."""
+    thread_id = command.thread()
+    command.sandbox.say(thread_id, "one")
+    (first,) = objects(command("messages", thread_id, "--json").out)
+    command.sandbox.say(thread_id, "two\nlines")
+    seat = sit("tail", thread_id, "--after", first["id"], "--count", "1")
+    assert seat.left() == 0
+    assert re.match(r"\d\d:\d\d:\d\d  two\nlines\nTo go on: ", seat.terminal.wait_for("To go on"))
 
 
 def test_the_key_from_a_file(command: Command, tmp_path: Path) -> None:

@@ -263,6 +263,31 @@ def test_an_interrupt_while_a_message_is_sent(command: Command) -> None:
     assert "Feather may have done it" in err
 
 
+def test_a_pipe_that_breaks_while_messages_come(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message that could not be printed is not behind the bookmark: the next `tail` prints it."""
+    thread_id = command.thread()
+    for text in ("one", "two"):
+        command.sandbox.say(thread_id, text)
+    first = json.loads(command("messages", thread_id, "--json").out.splitlines()[0])
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert main(["tail", thread_id, "--after", first["id"]]) == 141
+    bookmark = capsys.readouterr().err.split()[-1]
+    assert command("tail", thread_id, "--after", bookmark, "--count", "1").out.endswith("\ttwo\n")
+
+
+def test_no_standard_output(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If standard output is closed, the command works, and prints nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert main(["ask", "hello"]) == 0
+    assert [request.operation for request in command.sandbox.requests].count("sendMessage") == 1
+
+
 def test_a_broken_pipe(sandbox: Sandbox) -> None:
     """If the reader of the output goes away, the command ends with 141 and without a word, as Unix tools do."""
     environment = {**os.environ, "FEATHER_API_KEY": KEY, "FEATHER_BASE_URL": sandbox.url, "FEATHER_AGENT_ID": AGENT_ID}

@@ -10,16 +10,14 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from featherhq._cli.exits import Exit, may_pass
+from featherhq._cli.exits import Exit, exit_of, may_pass
 from featherhq._cli.failures import lines_of
 from featherhq._cli.output import shown
 from featherhq._cli.records import who
@@ -28,7 +26,6 @@ from featherhq.errors import BadRequestError, FeatherError, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from prompt_toolkit.key_binding import KeyPressEvent
     from rich.console import RenderableType
 
     from featherhq import AsyncConversation, Message
@@ -58,19 +55,20 @@ class Screen:
         # What waits until there is a line, above which it is printed.
         self._to_print: deque[RenderableType] = deque()
         self._news = asyncio.Event()
-        # What is sent now; `None` if nothing is. While it is sent, the user may type on, but not send more.
-        self._sending: asyncio.Task[None] | None = None
+        # Texts that are sent one after the other, while the user types on.
+        self._outgoing: asyncio.Queue[str] = asyncio.Queue()
+        self._sending = ""
         # Since when a reply is owed, on the monotonic clock.
         self._owed_since: float | None = None
         # A text that was not sent and goes back into the line.
         self._unsent = ""
         self._failure: FeatherError | None = None
+        self._status = Exit.DONE
         frames = _FRAMES if "utf" in (sys.stdout.encoding or "").lower() else _PLAIN_FRAMES
         self._frames = cycle(frames)
         self._session: PromptSession[str] = PromptSession(
             self._prompt,
             style=Style.from_dict(_STYLE),
-            key_bindings=self._keys(),
             reserve_space_for_menu=0,
             prompt_continuation=" " * len(_PROMPT),
         )
@@ -89,15 +87,15 @@ class Screen:
             self._show(message)
         self._print_waiting()
         with patch_stdout(raw=True):
-            background = [asyncio.create_task(job()) for job in (self._receive, self._work_above, self._animate)]
+            jobs = (self._receive, self._work_above, self._animate, self._send)
+            background = [asyncio.create_task(job()) for job in jobs]
             try:
                 return await self._talk()
             finally:
-                if self._sending is not None:
-                    background.append(self._sending)
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
+                self._tell_unsent()
                 self._print_waiting()
 
     async def _talk(self) -> int:
@@ -105,11 +103,20 @@ class Screen:
             try:
                 text = await self._session.prompt_async(pre_run=self._begin_line, set_exception_handler=False)
             except EOFError:
-                return Exit.DONE
+                break
             except KeyboardInterrupt:
                 return Exit.INTERRUPTED
+            self._status = Exit.DONE
             if text.strip():
-                self._sending = asyncio.create_task(self._send(text))
+                self._outgoing.put_nowait(text)
+        # What was typed before ctrl-d is sent.
+        if self._sending or not self._outgoing.empty():
+            self._say("Sending what waits. Ctrl-c leaves at once.", "dim")
+            self._print_waiting()
+        await self._outgoing.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._status
 
     def _begin_line(self) -> None:
         """A new line can be typed."""
@@ -120,21 +127,23 @@ class Screen:
         """Whether there is a line that the user types."""
         return self._session.app.is_running and not self._session.app.is_done
 
-    async def _send(self, text: str) -> None:
-        self._owed_since = time.monotonic()
-        try:
-            await self._chat.send(text)
-        except FeatherError as error:
-            self._owed_since = None
-            self._report(text, error)
-            if not (may_pass(error) or isinstance(error, BadRequestError)):
-                self._fail(error)
-        finally:
-            self._sending = None
+    async def _send(self) -> None:
+        """Send one text after the other. After a failure, those that wait are not sent: they may depend on it."""
+        while True:
+            self._sending = await self._outgoing.get()
+            self._owed_since = time.monotonic()
+            try:
+                await self._chat.send(self._sending)
+            except FeatherError as error:
+                self._owed_since = None
+                self._report(self._sending, error)
+            self._sending = ""
+            self._outgoing.task_done()
             self._session.app.invalidate()
 
     def _report(self, text: str, error: FeatherError) -> None:
-        """Say that a text was not sent, and keep it."""
+        """Say that a text was not sent, and keep it. Leave if no other could be sent either."""
+        self._status = exit_of(error)
         what, hint = lines_of(error)
         what = what.removeprefix(f"{error.method} {error.url}: ")
         self._say(f"Not sent: {what}" if error.delivered is False else what, "red")
@@ -143,6 +152,20 @@ class Screen:
             self._unsent = text
         else:
             self._say("Press the up key to get the text back.", "dim")
+        while not self._outgoing.empty():
+            self._say(f"Not sent either: {one_line(self._outgoing.get_nowait())}", "red")
+            self._outgoing.task_done()
+        if not (may_pass(error) or isinstance(error, BadRequestError)):
+            self._failure = error
+        self._news.set()
+
+    def _tell_unsent(self) -> None:
+        """Print the texts that are not sent, so that they are not lost when the user leaves."""
+        if self._sending:
+            self._say(f"It is unknown whether this was delivered: {one_line(self._sending)}", "red")
+        waiting = [self._outgoing.get_nowait() for _ in range(self._outgoing.qsize())]
+        for text in filter(None, (self._unsent, *waiting)):
+            self._say(f"Not sent: {one_line(text)}", "red")
 
     def _take_back(self) -> None:
         """Put a text that was not sent into the line again, unless the user has typed something else meanwhile."""
@@ -161,7 +184,8 @@ class Screen:
                 self._owed_since = None
                 self._show(message)
         except FeatherError as error:
-            self._fail(error)
+            self._failure = error
+            self._news.set()
 
     async def _animate(self) -> None:
         """Draw the spinner again while a reply is owed."""
@@ -176,18 +200,9 @@ class Screen:
         if self._owed_since is None or self._session.app.is_done:
             return prompt
         seconds = int(time.monotonic() - self._owed_since)
-        what = "sending" if self._sending is not None else "waiting for a reply"
+        what = "sending" if self._sending else "waiting for a reply"
         since = f" ({seconds} s)" if seconds else ""
         return FormattedText([("class:waiting", f"{next(self._frames)} {what}{since}\n"), *prompt])
-
-    def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
-
-        @keys.add("enter", filter=Condition(lambda: self._sending is not None))
-        def wait(_: KeyPressEvent) -> None:
-            """One message at a time: the text stays in the line until the last one is sent."""
-
-        return keys
 
     def _show(self, message: Message) -> None:
         name = who(message)
@@ -199,11 +214,6 @@ class Screen:
 
     def _say(self, text: str, style: str) -> None:
         self._add(Text(text, style=style))
-
-    def _fail(self, error: FeatherError) -> None:
-        """Leave, once there is a line to leave."""
-        self._failure = error
-        self._news.set()
 
     def _add(self, what: RenderableType) -> None:
         self._to_print.append(what)

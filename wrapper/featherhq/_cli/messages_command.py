@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from featherhq._cli.output import output, shown
-from featherhq._cli.records import message_data, message_line, print_messages, sent_data
+from featherhq._cli.records import message_data, news_line, print_messages, sent_data
 from featherhq._cli.settings import agent_option, connection, connects, needed_agent
 from featherhq.errors import InvalidArgumentError, UsageError
 from featherhq.models import INBOUND, OUTBOUND
@@ -113,11 +113,14 @@ def tail(context: click.Context, thread_id: str, after: str | None, count: int |
     """
     out = output(context)
     with connection(context).client() as feather, feather.thread(thread_id).conversation(after=after) as chat:
+        bookmark = chat.bookmark
         try:
             for message in islice(chat, count):
-                out.result(message_line(message), {**message_data(message, thread_id), "bookmark": chat.bookmark})
+                after_it = chat.bookmark
+                out.result(news_line(message), {**message_data(message, thread_id), "bookmark": after_it})
+                # Only now, so that a message that could not be printed comes again.
+                bookmark = after_it
         finally:
-            bookmark = chat.bookmark
             out.note(f"To go on: featherhq tail {thread_id} --after {bookmark}", {"bookmark": bookmark})
 
 

@@ -64,7 +64,7 @@ class Output(NamedTuple):
             return
         from rich.console import Console
 
-        with Console(stderr=True).status(text):
+        with Console(stderr=True).status(text, spinner="dots" if "utf" in sys.stderr.encoding.lower() else "line"):
             yield
 
 

@@ -93,7 +93,8 @@ def run(arguments: Sequence[str]) -> int:
     prepare_streams()
     try:
         status = _run(list(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         drop_streams()
         return Exit.BROKEN_PIPE

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # In terminals with fewer columns, a table leaves things out.
 _WIDE: Final = 72
 _WHO: Final = {INBOUND: "you", OUTBOUND: "agent"}
-_MAPS: Final = ("metadata", "variables")
 
 
 def message_data(message: Message, thread_id: str) -> dict[str, Any]:
@@ -50,24 +49,22 @@ def sent_data(sent: SentMessage) -> dict[str, Any]:
 
 def thread_data(thread: Thread) -> dict[str, Any]:
     """A thread as JSON. What Feather did not send is null."""
-    details = thread.details
 
-    def field(name: str) -> Any:
-        value = getattr(details, name, None)
-        # A missing field is an object that is neither.
-        return value if isinstance(value, str | bool) else None
+    def text(name: str) -> str | None:
+        value = getattr(thread.details, name, None)
+        # A missing field is an object of another type.
+        return value if isinstance(value, str) else None
 
-    data: dict[str, Any] = {
+    return {
         "id": thread.id,
-        "agent_id": field("agent_id"),
-        "is_active": field("is_active"),
-        "created_at": _iso(read_time(field("created_at"))),
-        "closed_at": _iso(read_time(field("closed_at"))),
-        "closed_reason": field("closed_reason"),
+        "agent_id": text("agent_id"),
+        "is_active": thread.is_active,
+        "created_at": _iso(thread.created_at),
+        "closed_at": _iso(read_time(text("closed_at"))),
+        "closed_reason": text("closed_reason"),
+        "metadata": thread.metadata,
+        "variables": thread.variables,
     }
-    for name in _MAPS:
-        data[name] = dict(getattr(getattr(details, name, None), "additional_properties", {}))
-    return data
 
 
 def who(message: Message) -> str:
@@ -78,6 +75,14 @@ def who(message: Message) -> str:
 def message_line(message: Message) -> str:
     """A message in one line, with tabs between its fields, for other programs."""
     return "\t".join([_iso(message.created_at) or "", who(message), shown_in_line(message.text)])
+
+
+def news_line(message: Message) -> str:
+    """A new message of the agent: for people on a terminal, else as `message_line`."""
+    if not is_terminal(sys.stdout):
+        return message_line(message)
+    clock = "" if message.created_at is None else f"{message.created_at.astimezone():%H:%M:%S}"
+    return f"{clock:<10}{shown(message.text)}"
 
 
 def thread_line(data: dict[str, Any]) -> str:
@@ -98,7 +103,7 @@ def thread_lines(data: dict[str, Any]) -> str:
         )
         if data[name]
     ]
-    for name in _MAPS:
+    for name in ("metadata", "variables"):
         lines += [f"{name:<10} {shown_in_line(f'{key}={value}')}" for key, value in data[name].items()]
     return "\n".join(lines)
 
