@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from featherhq import AsyncFeather, AsyncThread, FeatherError, SQLiteLedger
-from featherhq.contrib.starlette import EventStreams, error_response, message_data
+from featherhq.contrib.responses import message_data
+from featherhq.contrib.starlette import EventStreams, error_response
 from starlette.applications import Starlette
 from starlette.config import Config
 from starlette.exceptions import HTTPException
@@ -79,8 +80,7 @@ async def start(request: Request) -> Response:
 async def history(request: Request) -> Response:
     """The whole chat. The page reads it when its event stream is open, so it misses nothing between the two."""
     thread = await own_thread(request).refresh()
-    messages = [message_data(message) async for message in thread.messages()]
-    body = {"active": thread.is_active is not False, "messages": messages}
+    body = {"active": thread.is_active is not False, "messages": [message_data(one) async for one in thread.messages()]}
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 

@@ -17,7 +17,8 @@ import pytest
 import uvicorn
 from conftest import AGENT_ID
 from featherhq import AsyncFeather, Feather, FeatherError
-from featherhq.contrib.starlette import EventStreams, error_response, message_data
+from featherhq.contrib.responses import message_data
+from featherhq.contrib.starlette import EventStreams, error_response
 from featherhq.sandbox import Sandbox
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -163,7 +163,9 @@ def until_end() -> Iterator[ExitStack]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_use(command: Command, until_end: ExitStack, name: str) -> None:
-    """The exit status tells the kind. Nothing is printed to standard output, and no password to standard error."""
+    """The exit status tells the kind. Nothing is printed to standard output, and no password to standard error. A wrong
+    use is found before any request.
+    """
     arguments, setup, status, sentence = CASES[name]
     setup(command, until_end)
     found = command(*arguments)
@@ -175,6 +177,7 @@ def test_a_wrong_use(command: Command, until_end: ExitStack, name: str) -> None:
     assert len(lines) <= 2
     assert "Traceback" not in found.err
     assert "secret" not in found.err
+    assert status is not Exit.WRONG_USE or command.sandbox.requests == []
 
 
 @pytest.mark.parametrize("name", ["an unknown thread", "an unknown option", "no key", "no reply in time"])

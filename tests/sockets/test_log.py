@@ -83,3 +83,15 @@ def test_an_unknown_level() -> None:
     errors = printed("verbose", "import featherhq\n")
     assert "UserWarning: FEATHER_LOG: expected debug, info or warning, got 'verbose'" in errors
     assert not any(f" {level} line" in errors for level in ("debug", "info", "warning"))
+
+
+def test_lines_go_where_standard_error_goes_by_then() -> None:
+    """A program may replace `sys.stderr` after the import, as a chat on a terminal does."""
+    program = """
+import featherhq
+class Loud:
+    write = lambda self, text: sys.__stderr__.write(text.upper())
+    flush = lambda self: None
+sys.stderr = Loud()
+"""
+    assert "A WARNING LINE" in printed("warning", program)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,6 +116,8 @@ class Printer(logging.StreamHandler):  # type: ignore[type-arg]  # it cannot be 
             if any(self._is_other(handler) and record.levelno >= handler.level for handler in current.handlers):
                 return
             current = current.parent if current.propagate else None
+        # Programs may replace it later: a chat on a terminal does.
+        self.stream = sys.stderr
         super().emit(record)
 
     def _is_other(self, handler: logging.Handler) -> bool:

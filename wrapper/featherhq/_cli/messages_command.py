@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from featherhq import _validation
 from featherhq._cli.output import output, shown
 from featherhq._cli.records import message_data, news_line, print_messages, sent_data
 from featherhq._cli.settings import agent_option, connection, connects, needed_agent
@@ -168,7 +169,8 @@ def _text(given: str | None) -> str:
         InvalidArgumentError: there is no message, or it is empty, or is not text in UTF-8.
     """
     if given not in {None, "-"}:
-        return str(given)
+        # Before a thread is made.
+        return _validation.text("text", given)
     stream = sys.stdin
     if stream is None or (given is None and stream.isatty()):
         raise InvalidArgumentError("there is no message", hint="Give it as an argument, or through a pipe.")

@@ -1,1 +1,1 @@
-"""What helps to use featherhq in other frameworks. Each module needs an extra of its own."""
+"""What helps to use featherhq in web services and in other frameworks. Some modules need an extra of their own."""

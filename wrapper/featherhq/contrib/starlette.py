@@ -37,8 +37,8 @@ except ImportError as error:
         f"featherhq.contrib.starlette needs {error.name}: pip install 'featherhq[starlette]'", name=error.name
     ) from error
 
-from featherhq import errors
 from featherhq._validation import seconds
+from featherhq.contrib.responses import body_of, headers_of, message_data, status_of
 from featherhq.errors import FeatherError, UsageError
 from featherhq.models import Message
 
@@ -50,49 +50,16 @@ if TYPE_CHECKING:
 
     from featherhq import AsyncThread
 
-__all__ = ["EventStreams", "error_response", "message_data", "status_of"]
+__all__ = ["EventStreams", "error_response"]
 
 logger: Final = logging.getLogger("featherhq.contrib.starlette")
 
 _SERVER_ERROR: Final = 500
-_FAULT: Final = "The service has a fault. Please try again later."
-_AWAY: Final = "The chat does not work at the moment. Please try again later."
-_BUSY: Final = "The chat is busy at the moment. Please try again soon."
-_INVALID: Final = "This request is not valid."
-_LATE: Final = "The chat did not answer in time. Please try again."
-# The first that fits counts. Whatever is not here is the fault of the server behind this service: 502.
-_STATUSES: Final[tuple[tuple[type[FeatherError], int, str], ...]] = (
-    (errors.InvalidArgumentError, 400, _INVALID),
-    (errors.BadRequestError, 400, _INVALID),
-    (errors.NotFoundError, 404, "There is no such chat."),
-    (errors.ConflictError, 409, "The chat has changed. Please load the page again."),
-    # It is the limit of this service. The visitor may have made one request only.
-    (errors.RateLimitError, 503, _BUSY),
-    (errors.LedgerError, 503, _AWAY),
-    # The service is set up wrongly, or has a bug. The visitor can do nothing about it.
-    (errors.AuthenticationError, 500, _FAULT),
-    (errors.PermissionDeniedError, 500, _FAULT),
-    (errors.ConfigurationError, 500, _FAULT),
-    (errors.UsageError, 500, _FAULT),
-    (errors.APITimeoutError, 504, _LATE),
-    (errors.ReplyTimeoutError, 504, "Your message has arrived, but there is no reply yet."),
-    (errors.DeliveryUnknownError, 504, "It is not certain that your message has arrived."),
-    (FeatherError, 502, _AWAY),
-)
 _STREAM_HEADERS: Final = {
     "Cache-Control": "no-store",
     # nginx sends each event on at once. Other proxies ignore it.
     "X-Accel-Buffering": "no",
 }
-
-
-def status_of(error: FeatherError) -> int:
-    """The HTTP status with which a web service answers if an error of this library ends its work.
-
-    It is about the service, not about Feather: a 429 of Feather is a 503 of the service, and a wrong API key a 500.
-    `docs/web.md` has the table.
-    """
-    return _told(error)[0]
 
 
 async def error_response(request: Request, error: Exception) -> Response:
@@ -101,8 +68,8 @@ async def error_response(request: Request, error: Exception) -> Response:
     It is an exception handler: `Starlette(exception_handlers={FeatherError: error_response})`, or in FastAPI
     `app.add_exception_handler(FeatherError, error_response)`.
 
-    The body has `kind` (the class of the error), `status`, `delivered`, and `message`, which a visitor may read. It has
-    no ids, no URLs and no text of Feather. The error itself is logged if the status is 500 or more.
+    `featherhq.contrib.responses` says which status it has, and what is in its body. The error itself is logged if the
+    status is 500 or more.
 
     Raises:
         Exception: it is not an error of this library.
@@ -110,21 +77,7 @@ async def error_response(request: Request, error: Exception) -> Response:
     if not isinstance(error, FeatherError):
         raise error
     _log(error, f"{request.method} {request.url.path}")
-    headers = {}
-    if isinstance(error, errors.RateLimitError):
-        headers["Retry-After"] = str(math.ceil(error.retry_after or 1))
-    return JSONResponse(_body(error), status_of(error), headers)
-
-
-def message_data(message: Message) -> dict[str, str | None]:
-    """What a page needs of a message, for JSON: `id`, `text`, `direction` and `created_at` (ISO 8601, or `None`)."""
-    at = message.created_at
-    return {
-        "id": message.id,
-        "text": message.text,
-        "direction": message.direction,
-        "created_at": None if at is None else at.isoformat(),
-    }
+    return JSONResponse(body_of(error), status_of(error), headers_of(error))
 
 
 class EventStreams:
@@ -283,7 +236,7 @@ class _EventStream(Response):
         await self._start(send)
         if isinstance(error, FeatherError):
             _log(error, f"{scope['method']} {scope['path']}")
-            await self._write(send, f"event: failure\ndata: {json.dumps(_body(error))}\n\n")
+            await self._write(send, f"event: failure\ndata: {json.dumps(body_of(error))}\n\n")
         await self._write(send, "", more=False)
 
     async def _relay(self, after: str | None, send: Send) -> None:
@@ -330,16 +283,6 @@ async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:
     """Wait until the browser is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _told(error: FeatherError) -> tuple[int, str]:
-    """The status, and what a visitor may read."""
-    return next((status, text) for kind, status, text in _STATUSES if isinstance(error, kind))
-
-
-def _body(error: FeatherError) -> dict[str, Any]:
-    status, text = _told(error)
-    return {"kind": type(error).__name__, "status": status, "delivered": error.delivered, "message": text}
 
 
 def _log(error: FeatherError, request: str) -> None:
