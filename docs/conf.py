@@ -22,14 +22,15 @@ exclude_patterns = ["requirements.txt"]
 # Pages. Each heading has the anchor that GitHub gives it, so that one link works in both places.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
-highlight_language = "text"
+# What says no language is Python in docstrings, and text elsewhere.
+highlight_language = "default"
 
 # The reference. Docstrings have names in single backticks: what is known becomes a link, the rest is code.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

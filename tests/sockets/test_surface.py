@@ -294,6 +294,17 @@ def test_the_changelog_names_this_version() -> None:
     assert f"## {featherhq.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
+def test_the_documented_verbs_exist() -> None:
+    """Each `make` verb that the README, the docs or the examples name is in the Makefile."""
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    named = {
+        verb for page in pages for verb in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 20
+    assert named - verbs == set()
+
+
 def test_the_demo_runs() -> None:
     """The program that `make demo` runs prints its conversation, and no errors."""
     ran = subprocess.run([sys.executable, str(ROOT / "examples/demo.py")], capture_output=True, text=True, check=True)

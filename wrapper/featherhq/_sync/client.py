@@ -47,7 +47,7 @@ class Feather(Resource):
 
     `threads` makes, gets and lists threads. `thread` is for a thread whose id you know.
 
-    A client may be shared between threads. A call ends within `timeout`. It repeats a request only
+    A client may be shared between the threads of a program. A call ends within `timeout`. It repeats a request only
     if that is safe: if the request did not reach Feather, if Feather refused it before it did any work, and, for
     methods other than POST, if the outcome is unknown. If a call fails, it raises a `FeatherError`.
 

@@ -35,7 +35,7 @@ class Conversation(Returned, Resource):
             for message in chat.replies(timeout=10):
                 print(message.text)
 
-    One thread at a time may wait for messages. Any thread may call `send`.
+    One Python thread at a time may wait for messages. Any Python thread may call `send`.
     """
 
     _from = "Call thread.conversation()."
@@ -196,6 +196,6 @@ class Replies(Returned, Resource):
     def close(self) -> None:
         """End this iteration, and not the conversation. Messages that were not taken stay for the next iteration.
 
-        If a thread waits in this iteration, its wait goes on.
+        If a Python thread waits in this iteration, its wait goes on.
         """
         self._ended = True
