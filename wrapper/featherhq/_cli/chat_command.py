@@ -60,11 +60,8 @@ def chat(context: click.Context, thread_id: str | None, agent: str | None, sandb
         if thread_id is None:
             agent = _SANDBOX_AGENT if sandbox else needed_agent(agent)
         talk = _Talk(options, out, thread_id, agent, quiet if not on_screen else None)
-        try:
-            status = asyncio.run(talk.run())
-        finally:
-            _tell_how_to_resume(out, context, talk.thread, sandbox=sandbox)
-    context.exit(status)
+        with _resumable(out, context, talk, sandbox=sandbox):
+            context.exit(asyncio.run(talk.run()))
 
 
 class _Talk:
@@ -138,6 +135,15 @@ def _options(context: click.Context, *, sandbox: bool, on_screen: bool) -> Itera
 
     with Sandbox(thinking if on_screen else default_agent) as running:
         yield {**given.options(), "api_key": Secret(running.api_key), "base_url": running.url}
+
+
+@contextmanager
+def _resumable(out: Output, context: click.Context, talk: _Talk, *, sandbox: bool) -> Iterator[None]:
+    """Tell at the end of the block, however it ends, how to go on with the chat."""
+    try:
+        yield
+    finally:
+        _tell_how_to_resume(out, context, talk.thread, sandbox=sandbox)
 
 
 def _tell_how_to_resume(out: Output, context: click.Context, thread: AsyncThread | None, *, sandbox: bool) -> None:
