@@ -32,7 +32,7 @@ webchat: $(VENV)/.webchat ## a web chat in your browser, over a Feather on this 
 
 test: lint typecheck check-generated unit wheel ## the checks and the tests (six minutes on two cores)
 
-full: test slow hostile edits corpus schemathesis test-browser ## all of that, and the tests that take longer (twenty minutes)
+full: test docs slow hostile edits corpus schemathesis test-browser ## all of that, and the tests that take longer (twenty minutes)
 
 quick: $(VENV)/.tools ## the pure tests except the longest ones, without sockets (half a minute)
 	$(BIN)/$(PYTEST) --quiet --numprocesses=2 -m "not slow" tests/pure $(LONG:%=--ignore=%)
