@@ -167,7 +167,8 @@ def another_default(document: Document) -> None:
 
 
 def parameter_gone(document: Document) -> None:
-    document["paths"]["/api/v1/threads"]["get"]["parameters"].pop(0)
+    parameters = document["paths"]["/api/v1/threads"]["get"]["parameters"]
+    parameters[:] = [one for one in parameters if one["name"] != "toPhoneNumber"]
 
 
 def parameter_gone_and_sent(document: Document) -> None:
@@ -213,7 +214,7 @@ EDITS = [
     Edit(limit_in_a_request, CALLERS, "`maxLength` of `message` was set to '99'", BREAKING),
     Edit(default_new, HARMLESS, 'limit: default: null → "50"', PATCH),
     Edit(another_default, HARMLESS, 'default: null → "INBOUND"', PATCH),
-    Edit(parameter_gone, USERS, "`limit` query parameter was removed", BREAKING),
+    Edit(parameter_gone, USERS, "`toPhoneNumber` query parameter was removed", BREAKING),
     Edit(words_and_extensions_of_the_document, HARMLESS, "info: description: null", PATCH),
     Edit(parameter_gone_and_sent, CALLERS, 'Unexpected keyword argument "cursor"', BREAKING),
 ]
