@@ -124,17 +124,17 @@ class _Talk:
 def _options(context: click.Context, *, sandbox: bool, on_screen: bool) -> Iterator[dict[str, Any]]:
     """The keyword arguments of the client: from the options, or for a sandbox that runs as long as the block."""
     given = connection(context)
-    if not sandbox:
+    if sandbox:
+        from featherhq.sandbox import Sandbox, default_agent
+
+        def thinking(text: str, history: list[Message]) -> str | list[str]:
+            time.sleep(_THINKING)
+            return default_agent(text, history)
+
+        with Sandbox(thinking if on_screen else default_agent) as running:
+            yield {**given.options(), "api_key": Secret(running.api_key), "base_url": running.url}
+    else:
         yield {"api_key": given.api_key(), **given.options()}
-        return
-    from featherhq.sandbox import Sandbox, default_agent
-
-    def thinking(text: str, history: list[Message]) -> str | list[str]:
-        time.sleep(_THINKING)
-        return default_agent(text, history)
-
-    with Sandbox(thinking if on_screen else default_agent) as running:
-        yield {**given.options(), "api_key": Secret(running.api_key), "base_url": running.url}
 
 
 @contextmanager
