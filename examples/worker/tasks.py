@@ -35,7 +35,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,  # the process that ran it was killed: queue it again at once
     worker_prefetch_multiplier=1,  # a worker keeps no tasks that it does not run
     broker_transport_options={
-        "visibility_timeout": 2.5 * TIMEOUT,  # a whole worker was killed: others get its tasks after so many seconds
+        "visibility_timeout": 2.5 * TIMEOUT,  # a whole worker was killed: others get its tasks after this many seconds
         "unacked_restore_interval": 5,  # this and the next two: how soon the others look for such tasks
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": 10,

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import featherhq
 import pytest
 from conftest import AGENT_ID, KEY
 from featherhq._cli import main
 from featherhq._cli.exits import MEANINGS, Exit
 from featherhq._cli.output import one_json, shown
+from featherhq._cli.settings import _NAMES
 from featherhq.sandbox import CutAfter, Sandbox
 
 if TYPE_CHECKING:
@@ -298,3 +300,10 @@ def test_signals_and_pipes_of_a_real_process(sandbox: Sandbox) -> None:
     assert process.returncode == 130
     assert errors.splitlines()[0].startswith("To go on: featherhq tail")
     assert errors.splitlines()[1:] == ["featherhq tail: interrupted"]
+
+
+def test_names_of_options_take_the_place_of_names_that_exist() -> None:
+    """The library says each text that the command line replaces. If a hint is reworded there, this test tells it."""
+    package = Path(featherhq.__file__).parent
+    said = "".join(path.read_text("utf-8") for path in package.rglob("*.py") if path.parent.name != "_cli")
+    assert [text for text in _NAMES if text.strip(", ") not in said] == []

@@ -50,7 +50,7 @@ class AsyncThreads(Returned):
         """Make a web chat thread with an agent.
 
         Args:
-            agent_id: The agent's id, a UUID. It stands in Feather's dashboard.
+            agent_id: The agent's id, a UUID. It is in Feather's dashboard.
             metadata: Strings by their names, such as `{"customer": "Ada"}`. Default: none.
             variables: Strings by their names. Default: none.
             timeout: Seconds in all. Default: the client's own.

@@ -41,7 +41,7 @@ _SHOWN_BEFORE: Final = 10
     default=DEFAULT_QUIET,
     show_default=True,
     metavar="SECONDS",
-    help="In a pipe: the next line is sent when the agent has been quiet for so long.",
+    help="In a pipe: the next line is sent when the agent has been quiet for this time.",
 )
 @connects
 @click.pass_context

@@ -104,7 +104,7 @@ def messages(context: click.Context, /, thread_id: str, **given: Any) -> None:
 @click.command
 @click.argument("thread_id", metavar="THREAD")
 @click.option("--after", metavar="PLACE", help="Begin after this: a bookmark or the id of a message.")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Leave after so many messages.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Leave after this many messages.")
 @connects
 @click.pass_context
 def tail(context: click.Context, thread_id: str, after: str | None, count: int | None) -> None:

@@ -136,7 +136,7 @@ def needed_agent(agent: str | None) -> str:
     if agent is None:
         raise UsageError(
             f"there is no agent for the new thread: give --agent ID, or set {AGENT_VARIABLE}",
-            hint="The agent's id stands in Feather's dashboard.",
+            hint="The agent's id is in Feather's dashboard.",
         )
     return agent
 
@@ -186,7 +186,8 @@ _NAMES: Final = {
     "base_url: ": "--base-url: ",
     "thread.refresh().details": "featherhq thread get",
     " (`retry_after`)": "",
-    "`body` holds what came. ": "",
+    "`body` holds the body. ": "",
+    "`request_id`": "the request id",
     "`body` holds what the server said.": "",
 }
 
