@@ -163,8 +163,8 @@ def until_end() -> Iterator[ExitStack]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_use(command: Command, until_end: ExitStack, name: str) -> None:
-    """The exit status tells the kind. Nothing is printed to standard output, and no password to standard error. A wrong
-    use is found before any request.
+    """The exit status tells the kind. Nothing is printed to standard output, and no password and no name of Python to
+    standard error. A wrong use is found before any request.
     """
     arguments, setup, status, sentence = CASES[name]
     setup(command, until_end)
@@ -177,6 +177,8 @@ def test_a_wrong_use(command: Command, until_end: ExitStack, name: str) -> None:
     assert len(lines) <= 2
     assert "Traceback" not in found.err
     assert "secret" not in found.err
+    assert "base_url" not in found.err
+    assert "`" not in found.err
     assert status is not Exit.WRONG_USE or command.sandbox.requests == []
 
 

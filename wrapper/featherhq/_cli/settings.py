@@ -183,11 +183,12 @@ _NAMES: Final = {
     ", or rate_limit= if your plan allows more requests per second": "",
     "timeout=": "--timeout",
     "base_url=": "--base-url",
-    "base_url: ": "--base-url: ",
+    "base_url": "--base-url",
     "thread.refresh().details": "featherhq thread get",
     " (`retry_after`)": "",
     "`body` holds the body. ": "",
     "`request_id`": "the request id",
+    "string that `bookmark` gives": "bookmark",
     "`body` holds what the server said.": "",
 }
 
